@@ -1,0 +1,71 @@
+"""Every setting, in one place: `AEO_*` variables, then `aeo.toml`, then the defaults below."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+
+def _home() -> Path:
+    """`var/` of the checkout; for an installed package, the user's data directory."""
+    checkout = Path(__file__).resolve().parents[1]
+    if (checkout / "pyproject.toml").exists():
+        return checkout / "var"
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "aeo"
+
+
+class Settings(BaseSettings):
+    """The field's name in capitals with AEO_ before it is the variable: `AEO_INDEX`."""
+
+    model_config = SettingsConfigDict(env_prefix="AEO_", toml_file="aeo.toml", extra="ignore", populate_by_name=True)
+
+    index: Path = Field(_home() / "index", description="Index directory")
+    corpus: Path | None = Field(None, description="Folder of guidance notes; default: the shipped ones")
+    chroma_url: str | None = Field(None, description="Address of a Chroma server; default: Chroma inside the index")
+    database_url: str = Field(f"sqlite:///{_home() / 'aeo.sqlite3'}", description="SQLAlchemy URL of conversations")
+    embedding_model: str = Field("all-MiniLM-L6-v2", description="A sentence-transformers model name or folder")
+    llm: str | None = Field(None, description="provider:model of the chat model that writes; default: extractive")
+    llm_base_url: str | None = Field(None, description="Base URL of an OpenAI-compatible server")
+    llm_api_key: SecretStr | None = Field(None, description="Key for it; default: the provider's own variable")
+    host: str = Field("127.0.0.1", description="Address that `aeo serve` listens on")
+    port: int = Field(8000, ge=0, le=65535, description="Port that `aeo serve` listens on")
+    stale_after_days: int = Field(730, ge=1, description="Age in days from which a provision is marked as old")
+    max_question_chars: int = Field(4000, ge=100, description="Longer questions are refused")
+    slack_bot_token: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("SLACK_BOT_TOKEN"), description="Slack bot token (xoxb-…)"
+    )
+    slack_signing_secret: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("SLACK_SIGNING_SECRET"), description="Slack signing secret, for HTTP"
+    )
+    slack_app_token: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("SLACK_APP_TOKEN"), description="Slack app token (xapp-…), for Socket Mode"
+    )
+    slack_api_url: str = Field("https://slack.com/api/", description="Base URL of the Slack Web API")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over variables, variables over the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The process's settings, read once."""
+    return Settings()
+
+
+def unknown_variables() -> list[str]:
+    """Names of `AEO_*` variables that no setting has: most often a typing error."""
+    known = {f"AEO_{name.upper()}" for name in Settings.model_fields}
+    return sorted(name for name in os.environ if name.startswith("AEO_") and name not in known)

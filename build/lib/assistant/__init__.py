@@ -1,0 +1,1 @@
+"""The domain: from a question to an answer in which every sentence is cited."""

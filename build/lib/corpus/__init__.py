@@ -1,0 +1,1 @@
+"""The guidance itself: notes, structured data, their schema and their loader."""
