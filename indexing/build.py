@@ -1,0 +1,327 @@
+"""Builds a version of the index: read, embed what is new, write beside the current version, switch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from indexing.embedding import DEFAULT_MODEL, Embedder, OnnxEmbedder, SentenceTransformerEmbedder, Vectors, content_key
+from indexing.lexical import LexicalIndex
+from indexing.passages import Document, DocumentError, Passage
+from indexing.sources import Documents, SourceFile
+from indexing.store import Columns, PassageStore
+from indexing.vectors import write_chroma
+from indexing.versions import IndexMissing, IndexUnusable, current_version, publish, writing
+
+FORMAT = 1
+"""Layout of a version folder; another number means: build again."""
+
+TORCH_PAYS_FROM = 1500
+"""Fewer texts than this are embedded sooner by ONNX Runtime than torch is imported."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with a step's name, what is done, and the total."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a version folder holds."""
+
+    format: int
+    version: str
+    """Digest of the model and of every passage: the same content has the same version."""
+    created: str
+    model: str
+    passages: int
+    documents: int
+    files: dict[str, str]
+    """Digest by name of each source file."""
+    problems: tuple[str, ...]
+    """One line for each file that could not be read."""
+    chroma: str
+    """Where the vectors are: "embedded" or the address of a server."""
+
+    @classmethod
+    def open(cls, folder: Path) -> Manifest:
+        """Read the manifest of a version folder.
+
+        Raises:
+            IndexUnusable: when another release of this program wrote it.
+        """
+        fields = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        if fields.get("format") != FORMAT:
+            raise IndexUnusable("the index was written by another release; run 'aeo index build'")
+        return cls(**{**fields, "problems": tuple(fields["problems"])})
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build did."""
+
+    version: str
+    documents: int
+    passages: int
+    embedded: int
+    reused: int
+    removed: int
+    unchanged: bool
+    problems: tuple[str, ...]
+    seconds: float
+
+
+class VectorCache:
+    """Vectors by content key: shipped beside the notes, or taken from the version before."""
+
+    def __init__(self, keys: Sequence[str], vectors: Vectors) -> None:
+        self._row = {key: row for row, key in enumerate(keys)}
+        self._vectors = vectors
+
+    @classmethod
+    def open(cls, path: Path) -> VectorCache:
+        """Read a .npz with `keys` and `vectors`; a missing file is an empty cache."""
+        if not path.exists():
+            return cls([], np.zeros((0, 0), np.float32))
+        with np.load(path) as arrays:
+            return cls([key.decode() for key in arrays["keys"]], arrays["vectors"])
+
+    @staticmethod
+    def write(path: Path, keys: Sequence[str], vectors: Vectors) -> None:
+        """Write the entries sorted by key, as half floats: cosines move by less than 0.0001."""
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        np.savez_compressed(
+            path, keys=np.array([keys[i] for i in order], "S32"), vectors=vectors[order].astype(np.float16)
+        )
+
+    def get(self, key: str) -> Vectors | None:
+        """The vector, or None."""
+        row = self._row.get(key)
+        return None if row is None else np.asarray(self._vectors[row], np.float32)
+
+
+def build_index(
+    index: Path,
+    files: Sequence[SourceFile],
+    *,
+    model: str = DEFAULT_MODEL,
+    shipped: Path | None = None,
+    chroma_url: str | None = None,
+    update: bool = False,
+    progress: Progress = lambda step, done, total: None,
+) -> BuildReport:
+    """Build a new version of `index` from `files` and make it current.
+
+    With `update`, files whose digest is that of the current version are not read again, and vectors are taken from it.
+    `shipped` is a vector cache to look in before embedding.
+
+    Raises:
+        IndexBusy, IndexUnusable: see `indexing.versions`.
+    """
+    started = time.perf_counter()
+    with writing(index) as folder:
+        before = _current(index) if update else None
+        chroma = chroma_url or "embedded"
+        digests = {file.name: file.digest for file in files}
+        if before and (before[1].files, before[1].model, before[1].chroma) == (digests, model, chroma):
+            return _unchanged(before[1], time.perf_counter() - started)
+        store = PassageStore(before[0] / "passages.sqlite") if before else None
+        documents, problems = _read(files, before[1] if before else None, store, progress)
+        passages = [passage for _, _, members in documents for passage in members]
+        if not passages:
+            raise IndexUnusable("nothing to index: " + (problems[0] if problems else "the source has no documents"))
+        keys = [content_key(model, passage.text) for passage in passages]
+        caches = [_previous_vectors(before[0])] if before else []
+        caches += [VectorCache.open(shipped)] if shipped else []
+        vectors, embedded = _vectors(passages, keys, model, caches, progress)
+        manifest = Manifest(
+            format=FORMAT,
+            version=_version(model, passages),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            model=model,
+            passages=len(passages),
+            documents=len(documents),
+            files=digests,
+            problems=tuple(problems),
+            chroma=chroma,
+        )
+        try:
+            _write(folder, manifest, documents, passages, keys, vectors, chroma_url, progress)
+            removed = _removed(store, passages) if store else 0
+            publish(index, folder, manifest.version)
+        except OSError as error:
+            raise IndexUnusable(f"could not write the index at {index}: {error.strerror or error}") from error
+    return BuildReport(
+        version=manifest.version,
+        documents=len(documents),
+        passages=len(passages),
+        embedded=embedded,
+        reused=len(passages) - embedded,
+        removed=removed,
+        unchanged=False,
+        problems=manifest.problems,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _current(index: Path) -> tuple[Path, Manifest] | None:
+    try:
+        folder = current_version(index)
+        return folder, Manifest.open(folder)
+    except (IndexMissing, IndexUnusable):
+        return None
+
+
+def _unchanged(manifest: Manifest, seconds: float) -> BuildReport:
+    count = manifest.passages
+    return BuildReport(manifest.version, manifest.documents, count, 0, count, 0, True, manifest.problems, seconds)
+
+
+def _read(
+    files: Sequence[SourceFile], before: Manifest | None, store: PassageStore | None, progress: Progress
+) -> tuple[list[tuple[str, Document, list[Passage]]], list[str]]:
+    collected: list[tuple[str, Document, list[Passage]]] = []
+    problems: list[str] = []
+    for done, file in enumerate(files):
+        progress("reading", done, len(files))
+        same = before is not None and before.files.get(file.name) == file.digest
+        try:
+            found: Documents = store.of_file(file.name) if same and store else file.read(file.path)
+        except DocumentError as error:
+            problems.append(str(error))
+            continue
+        collected += [(file.name, document, passages) for document, passages in found]
+    progress("reading", len(files), len(files))
+    return _with_unique_ids(collected, problems), problems
+
+
+def _with_unique_ids(
+    collected: list[tuple[str, Document, list[Passage]]], problems: list[str]
+) -> list[tuple[str, Document, list[Passage]]]:
+    """The first document with an id stays; a later one is reported and left out. Passage ids are made unique."""
+    first: dict[str, str] = {}
+    kept: list[tuple[str, Document, list[Passage]]] = []
+    seen: Counter[str] = Counter()
+    for file, document, passages in collected:
+        if document.id in first:
+            problems.append(f"{file}: document id '{document.id}' is also that of {first[document.id]}; left out")
+            continue
+        first[document.id] = file
+        unique: list[Passage] = []
+        for passage in passages:
+            seen[passage.id] += 1
+            again = seen[passage.id]
+            unique.append(passage if again == 1 else replace(passage, id=f"{passage.id}-{again}"))
+        kept.append((file, document, unique))
+    return kept
+
+
+def _previous_vectors(folder: Path) -> VectorCache:
+    keys = [key.decode() for key in np.load(folder / "keys.npy")]
+    return VectorCache(keys, np.load(folder / "vectors.npy", mmap_mode="r"))
+
+
+def _vectors(
+    passages: Sequence[Passage], keys: Sequence[str], model: str, caches: Sequence[VectorCache], progress: Progress
+) -> tuple[Vectors, int]:
+    """A vector for each passage, and how many had to be embedded."""
+    known: dict[str, Vectors] = {}
+    texts: dict[str, str] = {}
+    for key, passage in zip(keys, passages, strict=True):
+        found = next((vector for cache in caches if (vector := cache.get(key)) is not None), None)
+        if found is None:
+            texts[key] = passage.text
+        else:
+            known[key] = found
+    small = model == DEFAULT_MODEL and len(texts) < TORCH_PAYS_FROM
+    embedder: Embedder = OnnxEmbedder() if small else SentenceTransformerEmbedder(model)
+    known.update(_embed(texts, embedder, progress))
+    return np.stack([known[key] for key in keys]), len(texts)
+
+
+def _embed(texts: dict[str, str], embedder: Embedder, progress: Progress, batch: int = 128) -> dict[str, Vectors]:
+    """Embed by falling length, so that a batch holds texts of like length and little padding."""
+    order = sorted(texts, key=lambda key: -len(texts[key]))
+    vectors: dict[str, Vectors] = {}
+    for start in range(0, len(order), batch):
+        progress("embedding", start, len(order))
+        some = order[start : start + batch]
+        vectors.update(zip(some, embedder.embed([texts[key] for key in some]), strict=True))
+    if order:
+        progress("embedding", len(order), len(order))
+    return vectors
+
+
+def _version(model: str, passages: Iterable[Passage]) -> str:
+    digest = hashlib.sha256(f"{FORMAT}\x00{model}".encode())
+    for passage in passages:
+        digest.update(json.dumps(asdict(passage), ensure_ascii=False, sort_keys=True).encode())
+    return digest.hexdigest()[:12]
+
+
+def _write(
+    folder: Path,
+    manifest: Manifest,
+    documents: Sequence[tuple[str, Document, list[Passage]]],
+    passages: Sequence[Passage],
+    keys: Sequence[str],
+    vectors: Vectors,
+    chroma_url: str | None,
+    progress: Progress,
+) -> None:
+    progress("writing", 0, 4)
+    PassageStore.write(folder / "passages.sqlite", documents)
+    Columns.of(passages).save(folder / "columns.npz")
+    np.save(folder / "vectors.npy", vectors)
+    np.save(folder / "keys.npy", np.array(keys, "S32"))
+    progress("writing", 1, 4)
+    LexicalIndex.build([passage.text for passage in passages]).save(folder / "lexical")
+    progress("writing", 2, 4)
+    write_chroma(
+        chroma_url or folder / "chroma",
+        manifest.version,
+        [passage.id for passage in passages],
+        vectors,
+        [passage.jurisdiction for passage in passages],
+    )
+    progress("writing", 3, 4)
+    text = json.dumps(asdict(manifest), indent=1, ensure_ascii=False)
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
+    progress("writing", 4, 4)
+
+
+def _removed(store: PassageStore, passages: Sequence[Passage]) -> int:
+    kept = {passage.id for passage in passages}
+    return sum(1 for passage in store.all() if passage.id not in kept)
+
+
+def verify_index(index: Path) -> list[str]:
+    """Re-check the current version against its own digest and its parts against each other; one line per fault."""
+    folder = current_version(index)
+    manifest = Manifest.open(folder)
+    store = PassageStore(folder / "passages.sqlite")
+    passages = list(store.all())
+    vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+    keys = [key.decode() for key in np.load(folder / "keys.npy")]
+    faults: list[str] = []
+    if _version(manifest.model, passages) != manifest.version:
+        faults.append("passages differ from the digest that the version was published under; run 'aeo index build'")
+    if not len(passages) == len(vectors) == len(keys) == manifest.passages:
+        faults.append(f"{len(passages)} passages, {len(vectors)} vectors, {len(keys)} keys, {manifest.passages} in the manifest")
+    expected = [content_key(manifest.model, passage.text) for passage in passages]
+    faults += [
+        f"passage {passage.id}: its vector was made from another text"
+        for passage, key, stored in zip(passages, expected, keys, strict=False)
+        if key != stored
+    ]
+    lengths = np.linalg.norm(vectors, axis=1)
+    if len(vectors) and not np.allclose(lengths, 1, atol=2e-3):
+        faults.append(f"{int((np.abs(lengths - 1) > 2e-3).sum())} vectors are not of unit length")
+    store.close()
+    return faults

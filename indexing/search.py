@@ -1,0 +1,141 @@
+"""Hybrid search over one version of the index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexing.analysis import terms
+from indexing.build import Manifest
+from indexing.embedding import Embedder, Vectors, query_embedder
+from indexing.lexical import LexicalIndex
+from indexing.passages import Document, Passage
+from indexing.store import Columns, PassageStore
+from indexing.vectors import EXACT_LIMIT, ChromaVectors, ExactVectors
+from indexing.versions import IndexUnusable, current_version
+
+DENSE_WEIGHT = 0.4
+"""Share of the cosine in the fused score; the rest is BM25 (docs/retrieval.md: tuned on ObliQA dev)."""
+
+
+def today() -> int:
+    """Today as YYYYMMDD."""
+    now = date.today()
+    return now.year * 10000 + now.month * 100 + now.day
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which passages a search may see."""
+
+    jurisdictions: frozenset[str] | None = None
+    """None: all."""
+    officer: bool = False
+    """Whether passages restricted to officers are open to the reader."""
+    on: int | None = field(default_factory=today)
+    """Day YYYYMMDD on which a provision must be in force; None: any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage and how well it fits: `score` is comparable within one search only."""
+
+    passage: Passage
+    score: float
+    lexical: float
+    """BM25, unscaled."""
+    dense: float
+    """Cosine."""
+
+
+class Index:
+    """One opened version: it stays as it is, whatever is built meanwhile. Safe to use from several threads."""
+
+    def __init__(self, folder: Path, manifest: Manifest, embedder: Embedder) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.store = PassageStore(folder / "passages.sqlite")
+        self._columns = Columns.open(folder / "columns.npz")
+        self._lexical = LexicalIndex.open(folder / "lexical", manifest.passages)
+        self._embedder = embedder
+        self._exact = ExactVectors(folder / "vectors.npy")
+        self._chroma: ChromaVectors | None = None
+        if manifest.chroma != "embedded":
+            self._chroma = ChromaVectors(manifest.chroma, manifest.version)
+        elif manifest.passages > EXACT_LIMIT:
+            self._chroma = ChromaVectors(folder / "chroma", manifest.version)
+
+    @classmethod
+    def open(cls, index: Path, model: str | None = None) -> Index:
+        """Open the current version of an index directory.
+
+        Raises:
+            IndexMissing: nothing was built yet.
+            IndexUnusable: built with another embedding model than `model`, or by another release.
+        """
+        folder = current_version(index)
+        try:
+            manifest = Manifest.open(folder)
+        except FileNotFoundError:  # replaced twice since the link was read
+            folder = current_version(index)
+            manifest = Manifest.open(folder)
+        if model is not None and manifest.model != model:
+            raise IndexUnusable(
+                f"the index was built with embedding model '{manifest.model}', not '{model}'; "
+                "run 'aeo index build' or set AEO_EMBEDDING_MODEL back"
+            )
+        return cls(folder, manifest, query_embedder(manifest.model))
+
+    @property
+    def version(self) -> str:
+        """Digest of what this version holds."""
+        return self.manifest.version
+
+    @property
+    def jurisdictions(self) -> tuple[str, ...]:
+        """Jurisdictions that passages have, sorted."""
+        return self._columns.jurisdictions
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors of texts under the index's model, shape (texts, dimensions)."""
+        return self._embedder.embed(texts)
+
+    def documents(self) -> list[Document]:
+        """All documents."""
+        return self.store.documents()
+
+    def search(self, query: str, k: int = 10, among: Filter | None = None) -> list[Hit]:
+        """The `k` passages that fit best, best first."""
+        among = among or Filter()
+        rows = self._columns.rows(jurisdictions=among.jurisdictions, on=among.on, officer=among.officer)
+        if not len(rows):
+            return []
+        lexical = self._lexical.scores(terms(query))[rows]
+        dense = self._dense(self.embed([query])[0], rows, among)
+        fused = fuse(lexical, dense)
+        best = np.argsort(-fused, kind="stable")[:k]
+        return [
+            Hit(self.store.at(int(rows[i])), float(fused[i]), float(lexical[i]), float(dense[i])) for i in best
+        ]
+
+    def _dense(self, vector: Vectors, rows: NDArray[np.int64], among: Filter) -> NDArray[np.float32]:
+        if self._chroma is not None:
+            return self._chroma.scores(vector, rows, among.jurisdictions)
+        return self._exact.scores(vector, rows)
+
+    def close(self) -> None:
+        """Close the files."""
+        self.store.close()
+
+
+def fuse(lexical: NDArray[np.float32], dense: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weighted sum of both scores, each scaled to its best."""
+    top_lexical = max(float(lexical.max()), 1e-9)
+    top_dense = max(float(dense.max()), 1e-9)
+    fused = (1 - DENSE_WEIGHT) * lexical / top_lexical + DENSE_WEIGHT * np.maximum(dense, 0) / top_dense
+    return np.asarray(fused, np.float32)
