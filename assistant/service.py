@@ -1,0 +1,86 @@
+"""The one door that adapters use: questions, search, look-ups, conversations."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+from assistant.answer import Answer, Event, Question
+from assistant.conversations import Conversations
+from assistant.pipeline import answer_question
+from assistant.settings import Settings
+from corpus.programmes import Programme, programmes
+from indexing.passages import Document, Passage
+from indexing.search import Filter, Hit, Index
+from indexing.versions import current_version
+
+
+class Assistant:
+    """Answers from the current version of the index; safe to use from several threads.
+
+    Raises:
+        IndexMissing, IndexUnusable: from every method that needs the index, while there is none that can be used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.conversations = Conversations(settings.database_url)
+        self._index: Index | None = None
+        self._opening = threading.Lock()
+
+    @property
+    def index(self) -> Index:
+        """The current version, opened; a newly published version is taken up with the next question."""
+        folder = current_version(self.settings.index)
+        opened = self._index
+        if opened is None or opened.folder != folder:
+            with self._opening:
+                if self._index is None or self._index.folder != folder:
+                    self._index = Index.open(self.settings.index, self.settings.embedding_model)
+                opened = self._index
+        return opened
+
+    def stream(self, question: Question) -> Iterator[Event]:
+        """Answer step by step; the last event holds the whole answer.
+
+        With a conversation id, earlier turns are read first and the answer is appended.
+
+        Raises:
+            QuestionError: the question is empty, too long, or no text.
+        """
+        if question.conversation_id and not question.history:
+            question = replace(question, history=self.conversations.turns(question.conversation_id))
+        for event in answer_question(question, self.index, self.settings):
+            if event.answer is not None:
+                self.conversations.record(event.answer)
+            yield event
+
+    def ask(self, question: Question) -> Answer:
+        """The whole answer; see `stream`."""
+        *_, last = self.stream(question)
+        assert last.answer is not None
+        return last.answer
+
+    def search(self, query: str, k: int = 10, jurisdictions: tuple[str, ...] = (), officer: bool = False) -> list[Hit]:
+        """Passages that fit the query, best first."""
+        among = Filter(frozenset(jurisdictions) or None, officer=officer)
+        return self.index.search(query, k, among)
+
+    def passage(self, passage_id: str, officer: bool = False) -> Passage | None:
+        """A passage that the reader may see."""
+        found = self.index.store.get(passage_id)
+        return found if found and (officer or found.access == "public") else None
+
+    def document(self, document_id: str, officer: bool = False) -> tuple[Document, list[Passage]] | None:
+        """A document that the reader may see, with its passages."""
+        found = self.index.store.document(document_id)
+        if found is None or (found.access == "officer" and not officer):
+            return None
+        members = self.index.store.passages_of(document_id)
+        return found, [passage for passage in members if officer or passage.access == "public"]
+
+    def programmes(self) -> list[Programme]:
+        """Programmes that the guidance holds, by name of code."""
+        held = self.index.jurisdictions
+        return [programme for code, programme in sorted(programmes().items()) if code in held]

@@ -1,0 +1,61 @@
+"""The registry of programmes: names, authorities, and the words that point to them."""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+
+from corpus.loader import DATA
+
+EU_MEMBERS = frozenset(
+    "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split()
+)
+"""Their programme is the EU's; a national note, where there is one, is read beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Programme:
+    """One scheme of one customs territory."""
+
+    code: str
+    name: str
+    authority: str
+    aliases: tuple[str, ...]
+    exact: tuple[str, ...]
+    """Aliases that count only as written: "US", "SAFE"."""
+
+
+@lru_cache(maxsize=1)
+def programmes() -> dict[str, Programme]:
+    """All programmes by code."""
+    with (DATA / "programmes.toml").open("rb") as handle:
+        entries = tomllib.load(handle)["programme"]
+    return {
+        entry["code"]: Programme(
+            entry["code"], entry["name"], entry["authority"], tuple(entry["aliases"]), tuple(entry.get("exact", ()))
+        )
+        for entry in entries
+    }
+
+
+@lru_cache(maxsize=1)
+def territory_names() -> dict[str, tuple[str, ...]]:
+    """Names of every territory in all languages of `corpus.territories`, by ISO code."""
+    names: dict[str, set[str]] = {}
+    with (DATA / "territories.csv").open(encoding="utf-8", newline="") as handle:
+        for entry in csv.DictReader(handle):
+            plain = entry["name"].partition("(")[0].strip()
+            names.setdefault(entry["code"], set()).add(plain)
+    return {code: tuple(sorted(found)) for code, found in names.items()}
+
+
+@lru_cache(maxsize=1)
+def english_names() -> dict[str, str]:
+    """The English name of every territory, by ISO code; of a regional scheme, its programme's name."""
+    with (DATA / "territories.csv").open(encoding="utf-8", newline="") as handle:
+        names = {e["code"]: e["name"].partition("(")[0].strip() for e in csv.DictReader(handle) if e["language"] == "en"}
+    names |= {"HK": "Hong Kong", "MO": "Macao", "US": "the United States", "GB": "the United Kingdom"}
+    names |= {"EU": "the European Union", "WCO": "the WCO", "XI": "Northern Ireland"}
+    return {code: p.name for code, p in programmes().items()} | names
