@@ -23,6 +23,9 @@ DENSE_WEIGHT = 0.4
 """Share of the cosine in the fused score; the rest is BM25 (docs/retrieval.md: tuned on ObliQA dev)."""
 
 
+EXPANSION_WEIGHT = 0.3
+
+
 def today() -> int:
     """Today as YYYYMMDD."""
     now = date.today()
@@ -109,19 +112,30 @@ class Index:
         """All documents."""
         return self.store.documents()
 
-    def search(self, query: str, k: int = 10, among: Filter | None = None) -> list[Hit]:
-        """The `k` passages that fit best, best first."""
+    def search(self, query: str, k: int = 10, among: Filter | None = None, expand: str = "") -> list[Hit]:
+        """The `k` passages that fit best, best first. Words of `expand` count for less than the query's."""
         among = among or Filter()
-        rows = self._columns.rows(jurisdictions=among.jurisdictions, on=among.on, officer=among.officer)
+        rows = self._rows(among)
         if not len(rows):
             return []
         lexical = self._lexical.scores(terms(query))[rows]
+        if expand:
+            lexical = lexical + EXPANSION_WEIGHT * self._lexical.scores(terms(expand))[rows]
         dense = self._dense(self.embed([query])[0], rows, among)
         fused = fuse(lexical, dense)
         best = np.argsort(-fused, kind="stable")[:k]
         return [
             Hit(self.store.at(int(rows[i])), float(fused[i]), float(lexical[i]), float(dense[i])) for i in best
         ]
+
+    def search_terms(self, query: str, among: Filter, k: int = 3) -> list[Passage]:
+        """The `k` passages that fit best by their words alone: a cheaper search, for questions of our own."""
+        rows = self._rows(among)
+        scores = self._lexical.scores(terms(query))[rows]
+        return [self.store.at(int(rows[i])) for i in np.argsort(-scores, kind="stable")[:k] if scores[i] > 0]
+
+    def _rows(self, among: Filter) -> NDArray[np.int64]:
+        return self._columns.rows(jurisdictions=among.jurisdictions, on=among.on, officer=among.officer)
 
     def _dense(self, vector: Vectors, rows: NDArray[np.int64], among: Filter) -> NDArray[np.float32]:
         if self._chroma is not None:

@@ -1,0 +1,83 @@
+"""What the steps of the pipeline share: one context per question, which each step reads and adds to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from assistant.answer import Audience, Question, Reason, Status
+from assistant.concepts import Concept
+from assistant.settings import Settings
+from indexing.passages import Passage
+from indexing.search import Hit, Index
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """The words of a passage that a statement stands on."""
+
+    passage: Passage
+    start: int
+    end: int
+
+    @property
+    def quote(self) -> str:
+        """Exactly these words of the passage."""
+        return self.passage.text[self.start : self.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One sentence of an answer and what supports it."""
+
+    text: str
+    support: tuple[Support, ...]
+    leads: bool = False
+    """Begins a new paragraph."""
+    bullet: bool = False
+    """Begins a list item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Statements about one programme; `title` is shown when an answer has several sections."""
+
+    title: str
+    statements: tuple[Statement, ...]
+
+
+@dataclass(slots=True)
+class Context:
+    """Grows from step to step; a step that sets `status` ends the pipeline."""
+
+    question: Question
+    index: Index
+    settings: Settings
+    text: str = ""
+    """The question that is searched: with follow-ups completed from the conversation."""
+    audience: Audience = "applicant"
+    jurisdictions: tuple[str, ...] = ()
+    concepts: tuple[Concept, ...] = ()
+    follows_up: bool = False
+    hits: dict[str, list[Hit]] = field(default_factory=dict)
+    """Retrieved passages per programme, best first."""
+    sections: tuple[Section, ...] = ()
+    status: Status | None = None
+    reason: Reason | None = None
+    message: str = ""
+    """What a clarifying or declining answer says."""
+    notices: list[str] = field(default_factory=list)
+    suggestions: list[str] = field(default_factory=list)
+    composer: str = "extractive"
+
+    def decline(self, reason: Reason, message: str) -> None:
+        """End with `declined`."""
+        self.status, self.reason, self.message = "declined", reason, message
+
+    def clarify(self, reason: Reason, message: str, choices: list[str]) -> None:
+        """End with `clarify`, offering choices."""
+        self.status, self.reason, self.message = "clarify", reason, message
+        self.suggestions = choices
+
+
+Step = Callable[[Context], None]

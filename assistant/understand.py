@@ -1,0 +1,146 @@
+"""What the question means: the programmes it names or implies, the audience, the concepts, and what a follow-up refers to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from assistant.concepts import concepts_in
+from assistant.context import Context
+from assistant.guard import clean
+from assistant.programmes import Mention, fold, mentions, programme_codes
+from corpus.programmes import english_names, programmes
+
+_FOLLOW_UP = re.compile(
+    r"^(and|what about|how about|but|so|also|then|ok(ay)?,?|same|or)\b|\b(it|that|this|there|they|them|those|these|one|same|the (first|second|other|latter|former))\b"
+    r"|^(und|et|y|e|dan|ve|那|那么|那麼|では|それ|그럼|그러면|وماذا)"
+)
+_OFFICER = re.compile(
+    r"\b(as (an?|the) (officer|validator|auditor|customs officer)|applicant('s|s)?\b|the (applicant|holder|operator|company)('s)?\b.{0,40}\b(check|examine|verify|assess|validat)"
+    r"|(we|i|officers?|validators?) (examine|validate|assess|audit|inspect|verify|check)\b|validation (plan|visit|report)|what (should|must|do) (i|we|officers?|validators?) (look|check|examine|verify|ask)"
+    r"|my (validation|audit) (visit|report)|when validating|during (a|the) validation|our administration|fellow officer)"
+)
+_DOMAIN = re.compile(
+    r"\baeos?\b|\boeas?\b|authori[sz]ed economic|economic operator|trusted trader|customs|supply chain|\bctpat|c-tpat|mutual recognition|\bmras?\b|"
+    r"accredit|certifi(ed|cate|cation)|validat|import(er|s|ing)?\b|export(er|s|ing)?\b|freight|forwarder|broker|trader|wco|safe framework|douan|aduan|zoll|"
+    r"gümrük|bea cukai|海关|海關|税関|세관|관세|جمارك|alf[âa]ndeg|oea\b|yys\b|認證|认证|認定"
+)
+
+
+def understand(context: Context) -> None:
+    """Fill in text, programmes, audience and concepts; clarify or decline where that is not possible."""
+    question = context.question
+    context.text = clean(question.text, context.settings.max_question_chars)
+    held = frozenset(context.index.jurisdictions)
+    named = mentions(context.text)
+    here, missing = programme_codes(named, held)
+    _resume(context, named)
+    context.concepts = tuple(concepts_in(context.text))
+    context.audience = question.audience or ("officer" if _OFFICER.search(fold(context.text)) else "applicant")
+    if question.jurisdictions:
+        chosen = tuple(code for code in question.jurisdictions if code in held)
+        context.jurisdictions = tuple(dict.fromkeys([*chosen, *here])) if len(here) > 1 else chosen
+    else:
+        context.jurisdictions = tuple(here)
+        if missing and not here:
+            _no_programme(context, missing)
+        elif missing:
+            names = ", ".join(english_names().get(code, code) for code in missing)
+            context.notices.append(f"No AEO guidance is held for {names}.")
+
+
+def _no_programme(context: Context, missing: list[str]) -> None:
+    names = " and ".join(english_names().get(code, code) for code in missing)
+    context.decline(
+        "no_programme",
+        f"I hold no AEO guidance for {names}, so I cannot say whether there is a programme or what it requires. "
+        "Ask the customs administration there; the WCO's Compendium of AEO programmes lists those that are in operation.",
+    )
+
+
+def _resume(context: Context, named: list[Mention]) -> None:
+    """Complete a follow-up from the conversation: its programme, its subject, or both."""
+    history = context.question.history
+    if not history:
+        return
+    own = concepts_in(context.text)
+    short = len(context.text.split()) <= 8
+    refers = bool(_FOLLOW_UP.search(fold(context.text)))
+    before = next((turn for turn in reversed(history) if turn.status != "declined"), history[-1])
+    if named and (short or refers) and not own:
+        # "and in the UK?": the earlier subject, the new programme
+        subject = _without_programmes(before.question)
+        context.text = f"{subject} {context.text}"
+        context.follows_up = True
+    elif before.status == "clarify" and named and short:
+        context.text = f"{_without_programmes(before.question)} {context.text}"
+        context.follows_up = True
+    elif not named and not context.question.jurisdictions and before.jurisdictions and (refers or short or own):
+        # "and how long is it valid?": the earlier programme, the new subject
+        context.question = replace(context.question, jurisdictions=before.jurisdictions)
+        context.follows_up = True
+        if not own and (refers or short):
+            context.text = f"{before.question} {context.text}"
+
+
+def _without_programmes(text: str) -> str:
+    for mention in reversed(mentions(text)):
+        text = text[: mention.start] + text[mention.end :]
+    return " ".join(text.split())
+
+
+def scope(context: Context) -> None:
+    """Decline what is not about AEO; choose the WCO for general questions; ask which programme where answers differ."""
+    if context.jurisdictions:
+        if not _in_domain(context):
+            _out_of_scope(context)
+        return
+    if not _in_domain(context):
+        _out_of_scope(context)
+        return
+    varying = [concept for concept in context.concepts if concept.varies]
+    general = any(concept.id == "definition" for concept in context.concepts) or context.audience == "officer"
+    if "WCO" in context.index.jurisdictions and (general or not varying):
+        context.jurisdictions = ("WCO",)
+        return
+    _ask_for_programme(context)
+
+
+def _in_domain(context: Context) -> bool:
+    folded = fold(context.text)
+    if _DOMAIN.search(folded) or context.follows_up:
+        return True
+    specific = any(
+        mention.words.casefold() in programmes()[mention.code].aliases
+        for mention in mentions(context.text)
+        if mention.code in programmes()
+    )
+    if context.jurisdictions and (specific or context.concepts):
+        return _near(context, 0.30)
+    return bool(context.concepts) and _near(context, 0.45)
+
+
+def _near(context: Context, threshold: float) -> bool:
+    best = context.index.search(context.text, 1)
+    return bool(best) and best[0].dense >= threshold
+
+
+def _out_of_scope(context: Context) -> None:
+    context.decline(
+        "out_of_scope",
+        "I answer questions about Authorized Economic Operator programmes: who may apply, the criteria, the procedure, "
+        "validation, benefits, and mutual recognition. Your question seems to be about something else.",
+    )
+
+
+def _ask_for_programme(context: Context) -> None:
+    held = context.index.jurisdictions
+    first = [code for code in ("EU", "US", "GB", "CN", "IN", "SG", "HK", "JP") if code in held][:6]
+    registry = programmes()
+    question = context.text.rstrip("?？。. ")
+    context.clarify(
+        "ambiguous_programme",
+        "The answer differs between programmes. Which one do you mean? "
+        f"I hold guidance on {len(held)} of them; name a country or a programme.",
+        [f"{question}, {registry[code].name}?" for code in first],
+    )
