@@ -6,6 +6,8 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from corpus.errors import UserError
+
 Audience = Literal["applicant", "officer"]
 Status = Literal["answered", "clarify", "declined"]
 Reason = Literal[
@@ -13,8 +15,10 @@ Reason = Literal[
 ]
 
 
-class QuestionError(ValueError):
+class QuestionError(UserError):
     """A question that cannot be asked. The message says why, and what to do."""
+
+    exit_status = 2
 
 
 def new_id(prefix: str) -> str:

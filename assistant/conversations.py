@@ -13,12 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from assistant.answer import Answer, Turn, new_id
+from corpus.errors import UserError
 
 REMEMBERED_TURNS = 6
 """How many earlier turns a follow-up is read against."""
 
 
-class DatabaseError(Exception):
+class DatabaseError(UserError):
     """The database cannot be used. The message names its address and the remedy."""
 
 

@@ -15,8 +15,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl
 
+from corpus.errors import UserError
 
-class CorpusError(Exception):
+
+class CorpusError(UserError):
     """A note or data file is not of its form. The message names file, line and remedy."""
 
 

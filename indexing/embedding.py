@@ -17,6 +17,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from corpus.errors import UserError
+
 Vectors = NDArray[np.float32]
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
@@ -24,7 +26,7 @@ MAX_TOKENS = 256
 """What the default model reads; it cuts the rest silently."""
 
 
-class EmbeddingError(Exception):
+class EmbeddingError(UserError):
     """The model cannot be loaded. The message says what to install or to set."""
 
 

@@ -6,12 +6,14 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
+from corpus.errors import UserError
+
 Kind = Literal["restatement", "official"]
 Status = Literal["verified", "unverified", "gap"]
 Access = Literal["public", "officer"]
 
 
-class DocumentError(Exception):
+class DocumentError(UserError):
     """A document cannot be read or is incomplete. The message names the document, the cause and the remedy."""
 
 

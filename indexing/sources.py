@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpus.loader import load_note, note_paths
+from corpus.loader import NOTES, load_note, note_paths
 from corpus.schema import CorpusError
 from indexing.notes import note_document
 from indexing.passages import Document, DocumentError, Passage, passage_id
@@ -124,3 +124,20 @@ def _beir_passage(key: str, title: str, text: str, document: Document) -> Passag
         valid_from=None,
         valid_to=None,
     )
+
+
+SHIPPED_VECTORS = NOTES.parent / "vectors.npz"
+"""Vectors of the shipped guidance by content key, so that a first start need not embed (`make vectors`)."""
+
+
+def collection(source: Path | None, index: Path) -> list[SourceFile]:
+    """The files to index: those of `source`, or by default the shipped guidance and what was added to `index`.
+
+    Raises:
+        DocumentError: when `source` holds nothing that can be read.
+    """
+    if source is None:
+        return note_files(NOTES)
+    if (source / "corpus.jsonl").exists():
+        return beir_files(source)
+    return note_files(source)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from corpus.errors import UserError
 from indexing.embedding import Vectors
 
 EXACT_LIMIT = 300_000
@@ -23,7 +24,7 @@ _BATCH = 5_000
 _COLLECTION = "passages"
 
 
-class ChromaUnavailable(Exception):
+class ChromaUnavailable(UserError):
     """The Chroma server does not answer. The message names its address and the remedy."""
 
 

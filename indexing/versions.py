@@ -17,19 +17,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from corpus.errors import UserError
+
 KEPT_VERSIONS = 2
 """The current version and the one before it, which readers may still have open."""
 
 
-class IndexMissing(Exception):
+class IndexMissing(UserError):
     """There is no index where one is needed."""
 
 
-class IndexBusy(Exception):
+class IndexBusy(UserError):
     """Another process is writing to the index."""
 
 
-class IndexUnusable(Exception):
+class IndexUnusable(UserError):
     """The index cannot be used as asked. The message names the cause and the remedy."""
 
 

@@ -6,7 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from integrations.http.problems import Problem, body_too_large, problem_of
+from integrations.http.problems import problem_of
 
 MAX_BODY_BYTES = 64 * 1024
 """Far above the longest question and comment, in any encoding of JSON."""
@@ -22,10 +22,6 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-
-
-class _TooLarge(HTTPException):
-    """Raised while a body is read; the framework lets an HTTPException pass where it would wrap any other."""
 
 
 class Boundary:
@@ -46,7 +42,7 @@ class Boundary:
             message = await receive()
             read += len(message.get("body", b""))
             if read > MAX_BODY_BYTES:
-                raise _TooLarge(413)
+                raise HTTPException(413)  # the framework wraps any other kind of error
             return message
 
         async def send_with_headers(message: Message) -> None:
@@ -61,7 +57,7 @@ class Boundary:
 
         try:
             if _announced(scope) > MAX_BODY_BYTES:
-                raise body_too_large(MAX_BODY_BYTES)
+                raise HTTPException(413)
             await self._app(scope, limited_receive, send_with_headers)
         except Exception as error:
             problem = problem_of(error)

@@ -49,12 +49,6 @@ def not_found(what: str, remedy: str) -> Problem:
     return Problem(404, "not-found", "Not found", f"There is no {what}.", remedy)
 
 
-def body_too_large(limit: int) -> Problem:
-    """413 for a request body of more than `limit` bytes."""
-    detail = f"The request body is larger than {limit:,} bytes."
-    return Problem(413, "body-too-large", "Request too large", detail, "Shorten the question.")
-
-
 def problem_of(error: Exception) -> Problem:
     """What to tell the caller about any error; what only the operator may know goes to the log."""
     match error:
@@ -129,6 +123,9 @@ def _of_status(error: HTTPException) -> Problem:
         case 405:
             remedy = "See /docs for the methods of each address."
             return Problem(405, "method-not-allowed", "Method not allowed", "This address has no such method.", remedy)
+        case 413:
+            detail = "The request body is larger than 64 KiB."
+            return Problem(413, "body-too-large", "Request too large", detail, "Shorten the question.")
     title = HTTPStatus(error.status_code).phrase
     return Problem(error.status_code, "request-invalid", title, str(error.detail))
 

@@ -1,0 +1,55 @@
+# make run     set everything up, build the index, serve the web chat on http://127.0.0.1:8000
+# make test    set everything up, pass the tests
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.PHONY: setup run test check lint bench vectors lock browser clean
+
+setup: $(VENV)/.installed
+
+# torch first: the CPU index has builds of a tenth of the size; where it cannot be reached, PyPI's build is taken.
+$(VENV)/.installed: requirements.lock requirements-nodeps.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing dependencies (a few minutes the first time) …"
+	@$(PIP) --retries 1 --timeout 15 --no-deps --index-url https://download.pytorch.org/whl/cpu $$(grep '^torch==' requirements.lock) 2>/dev/null || true
+	@$(PIP) -r requirements.lock
+	@$(PIP) --no-deps -r requirements-nodeps.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup
+	$(BIN)/aeo index update
+	$(BIN)/aeo serve
+
+test: setup browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/aeo corpus validate
+
+# The browser tests drive a real Chromium; install one where there is none.
+browser: setup
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -qq -y chromium fonts-noto-cjk >/dev/null; \
+	  else $(BIN)/playwright install chromium; fi; }
+
+bench: setup
+	$(PIP) -r requirements-peers.lock
+	$(BIN)/python -m evals.bench
+
+# After guidance changed: embed what is new and store the vectors beside the notes.
+vectors: setup
+	$(BIN)/python -m indexing.shipped
+
+lock: setup
+	$(BIN)/pip-compile -q -c constraints.in --extra dev --strip-extras --no-emit-find-links --no-emit-index-url --no-emit-trusted-host -o requirements.lock pyproject.toml
+	sed -i 's/^torch==\([0-9.]*\)+cpu/torch==\1/' requirements.lock
+
+clean:
+	rm -rf $(VENV) var build *.egg-info

@@ -1,0 +1,1 @@
+"""Adapters and nothing else: command line, HTTP and web chat, Slack."""

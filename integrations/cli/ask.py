@@ -1,0 +1,178 @@
+"""`aeo ask`, `aeo chat`, `aeo search`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from integrations.cli.common import (
+    audience_option,
+    index_option,
+    json_lines,
+    json_option,
+    jurisdiction_option,
+    known,
+    open_assistant,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from assistant.service import Assistant
+    from indexing.search import Hit
+
+_batch_option = click.option(
+    "--batch",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    help="JSON Lines file, one object per line; '-' reads standard input.",
+)
+
+
+@click.command("ask", epilog='Example: aeo ask "What are the tiers of the Indian AEO programme?" --audience officer')
+@click.argument("question", required=False)
+@jurisdiction_option
+@audience_option
+@_batch_option
+@json_option
+@index_option
+def ask_command(
+    question: str | None,
+    jurisdictions: tuple[str, ...],
+    audience: Any,
+    batch: Path | None,
+    as_json: bool,
+    index: Path | None,
+) -> None:
+    """Answer QUESTION with cited passages.
+
+    With --batch, each line holds {"id", "question"} and may hold "jurisdictions" and "audience"; the answers come as
+    JSON, one per line, in order, under the same ids.
+    """
+    from assistant.answer import Question
+    from integrations.cli.render import answer_text
+
+    if (question is None) == (batch is None):
+        raise click.UsageError("give one QUESTION, or --batch FILE")
+    assistant = open_assistant(index)
+    codes = known(assistant, jurisdictions)
+    if batch is not None:
+        _ask_batch(assistant, batch, codes, audience)
+        return
+    assert question is not None
+    answer = assistant.ask(Question(question, codes, audience, officer_access=audience == "officer"))
+    if as_json:
+        print_json(answer.to_json())
+    else:
+        click.echo(answer_text(answer))
+
+
+def _ask_batch(assistant: Assistant, batch: Path, codes: tuple[str, ...], audience: Any) -> None:
+    from assistant.answer import Question, QuestionError
+
+    failed = 0
+    for entry in json_lines(batch):
+        text = str(entry.get("question", entry.get("text", "")))
+        identifier = entry.get("id", entry.get("_id"))
+        try:
+            chosen = known(assistant, tuple(entry.get("jurisdictions") or codes))
+            who = entry.get("audience") or audience
+            answer = assistant.ask(Question(text, chosen, who, officer_access=who == "officer")).to_json()
+        except (QuestionError, click.BadParameter) as error:
+            failed += 1
+            answer = {"question": text, "error": str(error) or getattr(error, "message", "")}
+        _print_line(answer | ({"id": identifier} if identifier is not None else {}))
+    if failed:
+        raise click.ClickException(f"{failed} questions could not be asked; their lines hold an 'error'")
+
+
+def _print_line(value: dict[str, Any]) -> None:
+    import json
+
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+@click.command("search", epilog='Example: aeo search "seal integrity" -k 5 --jurisdiction US')
+@click.argument("query", required=False)
+@click.option("-k", "count", default=10, show_default=True, type=click.IntRange(1, 1000), help="How many passages.")
+@jurisdiction_option
+@audience_option
+@_batch_option
+@json_option
+@index_option
+def search_command(
+    query: str | None,
+    count: int,
+    jurisdictions: tuple[str, ...],
+    audience: Any,
+    batch: Path | None,
+    as_json: bool,
+    index: Path | None,
+) -> None:
+    """Find the passages that fit QUERY best.
+
+    With --batch, each line holds {"id", "query"}; a BEIR queries.jsonl is read as it is.
+    """
+    if (query is None) == (batch is None):
+        raise click.UsageError("give one QUERY, or --batch FILE")
+    if query is not None and not query.strip():
+        raise click.UsageError("the query is empty; write what to look for")
+    assistant = open_assistant(index)
+    codes = known(assistant, jurisdictions)
+    officer = audience == "officer"
+    if batch is not None:
+        for entry in json_lines(batch):
+            text = str(entry.get("query", entry.get("question", entry.get("text", ""))))
+            hits = assistant.search(text, count, codes, officer) if text.strip() else []
+            _print_line({"id": entry.get("id", entry.get("_id")), "query": text, "hits": [_hit(hit) for hit in hits]})
+        return
+    assert query is not None
+    hits = assistant.search(query, count, codes, officer)
+    if as_json:
+        print_json({"query": query, "index_version": assistant.index.version, "hits": [_hit(hit) for hit in hits]})
+        return
+    for place, hit in enumerate(hits, start=1):
+        passage = hit.passage
+        click.echo(click.style(f"{place:2}. {passage.reference} ({passage.jurisdiction}, as of {passage.as_of})", bold=True))
+        click.echo(f"    {' › '.join(passage.heading_path)}\n    {passage.text}\n    {passage.id}  score {hit.score:.3f}\n")
+    if not hits:
+        click.echo("No passage fits.")
+
+
+def _hit(hit: Hit) -> dict[str, Any]:
+    passage = asdict(hit.passage)
+    return {"passage_id": passage.pop("id"), "score": round(hit.score, 4), **passage}
+
+
+@click.command("chat", epilog="Example: aeo chat --conversation conv_0123456789abcdef0123")
+@click.option("--conversation", help="Id of an earlier conversation to go on with.")
+@jurisdiction_option
+@audience_option
+@index_option
+def chat_command(
+    conversation: str | None, jurisdictions: tuple[str, ...], audience: Any, index: Path | None
+) -> None:
+    """Ask question after question; follow-ups are understood. An empty line or Ctrl-D ends it."""
+    from assistant.answer import Question, QuestionError
+    from integrations.cli.render import answer_text
+
+    assistant = open_assistant(index)
+    codes = known(assistant, jurisdictions)
+    if conversation is not None and not assistant.conversations.exists(conversation):
+        raise click.ClickException(f"there is no conversation '{conversation}'; leave --conversation out to start one")
+    conversation = conversation or assistant.conversations.start()
+    interactive = sys.stdin.isatty()
+    while True:
+        if interactive:
+            click.echo(click.style("\n? ", fg="green", bold=True), nl=False)
+        line = sys.stdin.readline()
+        if not line.strip():
+            break
+        try:
+            asked = Question(line.strip(), codes, audience, conversation, officer_access=audience == "officer")
+            click.echo("\n" + answer_text(assistant.ask(asked)))
+        except QuestionError as error:
+            click.echo(f"aeo: {error}", err=True)
+    click.echo(f"\nGo on with this conversation: aeo chat --conversation {conversation}")
