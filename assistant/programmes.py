@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-from corpus.programmes import EU_MEMBERS, programmes, territory_names
+from corpus.programmes import EU_MEMBERS, places, programmes, territory_names
 
 _WORD = re.compile(r"[^\W_]+(?:[-./'’&][^\W_]+)*", re.UNICODE)
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
@@ -28,6 +28,8 @@ class Mention:
     start: int
     end: int
     words: str
+    weak: bool = False
+    """Only hints at the programme: a city, or a tier that several programmes have."""
 
 
 def fold(text: str) -> str:
@@ -36,13 +38,16 @@ def fold(text: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _aliases() -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
-    """Alias → code: spaced writing, unspaced writing, and exact words."""
+def _aliases() -> tuple[dict[str, str], dict[str, str], dict[str, str], frozenset[str]]:
+    """Alias → code: spaced writing, unspaced writing, and exact words; and which aliases are weak."""
     spaced: dict[str, str] = {}
     unspaced: dict[str, str] = {}
     exact: dict[str, str] = {}
     named = [(code, name) for code, names in territory_names().items() for name in names]
-    named += [(p.code, alias) for p in programmes().values() for alias in (*p.aliases, p.name)]
+    named += [(code, place) for code, names in places().items() for place in names]
+    named += [(p.code, alias) for p in programmes().values() for alias in (*p.aliases, *p.weak, p.name)]
+    weak = {fold(place) for names in places().values() for place in names}
+    weak |= {fold(alias) for p in programmes().values() for alias in p.weak}
     for code, name in named:
         folded = fold(name)
         if folded in _NOT_ALONE or (len(folded) < 2):
@@ -53,18 +58,18 @@ def _aliases() -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
             spaced[" ".join(_WORD.findall(folded))] = code
     for programme in programmes().values():
         exact |= dict.fromkeys(programme.exact, programme.code)
-    return spaced, unspaced, exact
+    return spaced, unspaced, exact, frozenset(weak)
 
 
 def mentions(text: str) -> list[Mention]:
     """Programmes and territories named in `text`, in order, the longest alias first where several overlap."""
-    spaced, unspaced, exact = _aliases()
+    spaced, unspaced, exact, weak = _aliases()
     plain = unicodedata.normalize("NFKC", text).replace("’", "'")
     folded = plain.casefold()
     if len(folded) != len(plain):  # casefolding lengthened a character: positions would not match
         plain = folded
     found: list[Mention] = []
-    tokens = [(m.start(), m.end()) for m in _WORD.finditer(folded)]
+    tokens = [(m.start(), m.end() - 2 * folded[: m.end()].endswith("'s")) for m in _WORD.finditer(folded)]
     i = 0
     while i < len(tokens):
         for n in range(min(_LONGEST, len(tokens) - i), 0, -1):
@@ -73,7 +78,7 @@ def mentions(text: str) -> list[Mention]:
             if code is None and n == 1:
                 code = exact.get(plain[start:end]) or _inflected(folded[start:end], spaced)
             if code is not None:
-                found.append(Mention(code, start, end, plain[start:end]))
+                found.append(Mention(code, start, end, plain[start:end], folded[start:end] in weak))
                 i += n - 1
                 break
         i += 1
@@ -116,7 +121,8 @@ def programme_codes(found: list[Mention], held: frozenset[str]) -> tuple[list[st
     """
     here: list[str] = []
     missing: list[str] = []
-    for mention in found:
+    firm = [mention for mention in found if not mention.weak]
+    for mention in firm or found:
         codes = _SERVED_BY.get(mention.code, (mention.code,))
         if mention.code in EU_MEMBERS:
             codes = (mention.code, "EU") if mention.code in held else ("EU",)

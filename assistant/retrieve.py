@@ -1,44 +1,89 @@
-"""The passages that may answer: hybrid search within each programme, nudged towards what the question is about."""
+"""The passages that may answer: hybrid search within each programme, nudged towards what the question is about.
+
+The weights were tuned on the dev questions of `evals/` (docs/evaluate.md), where every share of the sum was shown to pay.
+"""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
+from assistant.concepts import Concept
 from assistant.context import Context
 from assistant.programmes import mentions
+from assistant.references import referred
 from indexing.analysis import terms
-from indexing.search import Filter, Hit
+from indexing.embedding import Vectors
+from indexing.search import Filter, Hit, Index
 
 DEPTH = 24
 """Passages looked at per programme."""
-TOPIC_BONUS = 0.12
-EXPECTED_BONUS = 0.10
-"""Added to the fused score (0 to 1) of passages under the asked topic, and of those that hold the kind of fact asked for."""
+
+LEXICAL = 0.25
+DENSE = 0.9
+CONCEPT = 0.1
+"""Shares of BM25, of the question's cosine and of its concepts' cosine, each scaled to the best passage's."""
+TOPIC = 0.12
+EXPECTED = 0.10
+GAP = 0.20
+REFERENCE = 1.0
+"""Added to a passage under the asked topic, to one that holds the kind of fact asked for, to one that is referred to by its
+pinpoint; taken from one that only says that nothing was found."""
+
 SAME_CONTENT = 0.80
 """Share of terms from which two passages say the same."""
 
 _EXPECTED = {
     "duration": re.compile(
-        r"\d+[- ]?(working |calendar |business )?(day|week|month|year|hour)s?\b|indefinite|no (fixed |expiry|time limit)|does not expire|unlimited"
-        r"|\b(one|two|three|four|five|six|seven|ten|twelve) (working |calendar )?(day|week|month|year)s?\b",
+        r"\d+[- ]?(working |calendar |business )?(day|week|month|year|hour)s?\b|indefinite|no (fixed |expiry|time limit)"
+        r"|does not expire|unlimited|without limit|\b(one|two|three|four|five|six|seven|ten|twelve) (working |calendar )?"
+        r"(day|week|month|year)s?\b",
         re.IGNORECASE,
     ),
-    "money": re.compile(r"\bfees?\b|free of charge|no charge|\b(USD|EUR|GBP|INR|AUD|JPY|CNY|RMB|RM|R\$)\s?\d|[€£$¥₹]\s?\d", re.IGNORECASE),
+    "money": re.compile(
+        r"\bfees?\b|free of charge|no charge|\b(USD|EUR|GBP|INR|AUD|JPY|CNY|RMB|RM|R\$)\s?\d|[€£$¥₹]\s?\d", re.IGNORECASE
+    ),
     "date": re.compile(r"\b(19|20)\d\d\b"),
     "count": re.compile(r"\b\d[\d,. ]*\b"),
 }
 
 
 def retrieve(context: Context) -> None:
-    """Fill `hits` for every programme; decline when nothing is held for any."""
-    query = _without_programme_names(context.text) or context.text
-    expand = " ".join(concept.expand for concept in context.concepts[:4])
+    """Fill `hits` for every programme, best first."""
+    bare = _without_programme_names(context.text)
+    vector = context.index.embed([context.text, bare]).mean(axis=0)
     for code in context.jurisdictions:
         among = Filter(frozenset({code}), officer=context.question.officer_access and context.audience == "officer")
-        hits = context.index.search(query, DEPTH, among, expand)
+        rows = context.index.rows(among)
+        if not len(rows):
+            context.hits[code] = []
+            continue
+        lexical, dense = context.index.lexical(bare, rows), context.index.dense(vector, rows)
+        scores = LEXICAL * _scaled(lexical) + DENSE * _scaled(dense)
+        scores = scores + CONCEPT * _scaled(_concept_scores(context.index, context.concepts, rows))
+        hits = context.index.hits(rows, scores, lexical, dense, DEPTH)
+        hits += _referred(context, code, hits)
         context.hits[code] = _distinct(sorted((_nudged(hit, context) for hit in hits), key=lambda hit: -hit.score))
+
+
+def _scaled(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    positive = np.maximum(scores, 0)
+    return np.asarray(positive / max(float(positive.max()), 1e-9), np.float32)
+
+
+def _concept_scores(index: Index, concepts: tuple[Concept, ...], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    if not concepts:
+        return np.zeros(len(rows), np.float32)
+    vectors = [_concept_vector(index, concept.expand) for concept in concepts[:4]]
+    return index.dense(np.mean(vectors, axis=0), rows)
+
+
+@lru_cache(maxsize=512)
+def _concept_vector(index: Index, words: str) -> Vectors:
+    return index.embed([words])[0]
 
 
 def _without_programme_names(text: str) -> str:
@@ -50,13 +95,23 @@ def _without_programme_names(text: str) -> str:
     return kept if len(terms(kept)) >= 2 else text
 
 
+def _referred(context: Context, code: str, hits: list[Hit]) -> list[Hit]:
+    """Passages of the programme whose pinpoint the question names, where the search did not find them."""
+    found = {hit.passage.id for hit in hits}
+    passages = [p for p in referred(context.index, context.text) if p.jurisdiction == code and p.id not in found]
+    return [Hit(passage, hits[-1].score if hits else 0.0, 0.0, 0.0) for passage in passages]
+
+
 def _nudged(hit: Hit, context: Context) -> Hit:
     bonus = 0.0
     if any(hit.passage.topic == concept.topic for concept in context.concepts):
-        bonus += TOPIC_BONUS
-    for kind in {concept.expects for concept in context.concepts} - {""}:
-        if _EXPECTED[kind].search(hit.passage.text):
-            bonus += EXPECTED_BONUS
+        bonus += TOPIC
+    if any(c.expects and _EXPECTED[c.expects].search(hit.passage.text) for c in context.concepts):
+        bonus += EXPECTED
+    if hit.passage.status == "gap":
+        bonus -= GAP
+    if any(passage.id == hit.passage.id for passage in referred(context.index, context.text)):
+        bonus += REFERENCE
     return Hit(hit.passage, hit.score + bonus, hit.lexical, hit.dense)
 
 
@@ -70,10 +125,3 @@ def _distinct(hits: list[Hit]) -> list[Hit]:
             kept.append(hit)
             seen.append(content)
     return kept
-
-
-def coverage(question: list[str], passage: frozenset[str], idf: dict[str, float]) -> float:
-    """Share of the question's terms, weighted by rarity, that the passage holds."""
-    weights = np.array([idf.get(term, 1.0) for term in question])
-    held = np.array([term in passage for term in question])
-    return float((weights * held).sum() / weights.sum()) if len(question) else 0.0

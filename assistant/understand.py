@@ -9,6 +9,7 @@ from assistant.concepts import concepts_in
 from assistant.context import Context
 from assistant.guard import clean
 from assistant.programmes import Mention, fold, mentions, programme_codes
+from assistant.references import referred
 from corpus.programmes import english_names, programmes
 
 _FOLLOW_UP = re.compile(
@@ -34,6 +35,8 @@ def understand(context: Context) -> None:
     held = frozenset(context.index.jurisdictions)
     named = mentions(context.text)
     here, missing = programme_codes(named, held)
+    if not here and not missing:
+        here = _implied(context)
     _resume(context, named)
     context.concepts = tuple(concepts_in(context.text))
     context.audience = question.audience or ("officer" if _OFFICER.search(fold(context.text)) else "applicant")
@@ -47,6 +50,12 @@ def understand(context: Context) -> None:
         elif missing:
             names = ", ".join(english_names().get(code, code) for code in missing)
             context.notices.append(f"No AEO guidance is held for {names}.")
+
+
+def _implied(context: Context) -> list[str]:
+    """The programme of the provision that the question refers to by its pinpoint, if only one carries it."""
+    codes = {passage.jurisdiction for passage in referred(context.index, context.text)}
+    return list(codes) if len(codes) == 1 else []
 
 
 def _no_programme(context: Context, missing: list[str]) -> None:

@@ -25,6 +25,8 @@ class Programme:
     aliases: tuple[str, ...]
     exact: tuple[str, ...]
     """Aliases that count only as written: "US", "SAFE"."""
+    weak: tuple[str, ...]
+    """Aliases that other programmes share: they count only where nothing else names a programme."""
 
 
 @lru_cache(maxsize=1)
@@ -34,7 +36,12 @@ def programmes() -> dict[str, Programme]:
         entries = tomllib.load(handle)["programme"]
     return {
         entry["code"]: Programme(
-            entry["code"], entry["name"], entry["authority"], tuple(entry["aliases"]), tuple(entry.get("exact", ()))
+            code=entry["code"],
+            name=entry["name"],
+            authority=entry["authority"],
+            aliases=tuple(entry["aliases"]),
+            exact=tuple(entry.get("exact", ())),
+            weak=tuple(entry.get("weak", ())),
         )
         for entry in entries
     }
@@ -49,6 +56,13 @@ def territory_names() -> dict[str, tuple[str, ...]]:
             plain = entry["name"].partition("(")[0].strip()
             names.setdefault(entry["code"], set()).add(plain)
     return {code: tuple(sorted(found)) for code, found in names.items()}
+
+
+@lru_cache(maxsize=1)
+def places() -> dict[str, tuple[str, ...]]:
+    """Ports and cities by the code of their territory."""
+    with (DATA / "places.toml").open("rb") as handle:
+        return {code: tuple(names) for code, names in tomllib.load(handle).items()}
 
 
 @lru_cache(maxsize=1)

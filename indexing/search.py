@@ -23,9 +23,6 @@ DENSE_WEIGHT = 0.4
 """Share of the cosine in the fused score; the rest is BM25 (docs/retrieval.md: tuned on ObliQA dev)."""
 
 
-EXPANSION_WEIGHT = 0.3
-
-
 def today() -> int:
     """Today as YYYYMMDD."""
     now = date.today()
@@ -112,35 +109,50 @@ class Index:
         """All documents."""
         return self.store.documents()
 
-    def search(self, query: str, k: int = 10, among: Filter | None = None, expand: str = "") -> list[Hit]:
-        """The `k` passages that fit best, best first. Words of `expand` count for less than the query's."""
-        among = among or Filter()
-        rows = self._rows(among)
+    def search(self, query: str, k: int = 10, among: Filter | None = None) -> list[Hit]:
+        """The `k` passages that fit best, best first."""
+        rows = self.rows(among or Filter())
         if not len(rows):
             return []
-        lexical = self._lexical.scores(terms(query))[rows]
-        if expand:
-            lexical = lexical + EXPANSION_WEIGHT * self._lexical.scores(terms(expand))[rows]
-        dense = self._dense(self.embed([query])[0], rows, among)
-        fused = fuse(lexical, dense)
-        best = np.argsort(-fused, kind="stable")[:k]
-        return [
-            Hit(self.store.at(int(rows[i])), float(fused[i]), float(lexical[i]), float(dense[i])) for i in best
-        ]
+        lexical, dense = self.lexical(query, rows), self.dense(self.embed([query])[0], rows)
+        return self.hits(rows, fuse(lexical, dense), lexical, dense, k)
+
+    def hits(
+        self,
+        rows: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        lexical: NDArray[np.float32],
+        dense: NDArray[np.float32],
+        k: int,
+    ) -> list[Hit]:
+        """The `k` best of `rows` by `scores`, best first; ties in collection order."""
+        best = np.argsort(-scores, kind="stable")[:k]
+        return [Hit(self.store.at(int(rows[i])), float(scores[i]), float(lexical[i]), float(dense[i])) for i in best]
+
+    def rows(self, among: Filter) -> NDArray[np.int64]:
+        """Row numbers of the passages that the filter leaves, ascending."""
+        return self._columns.rows(jurisdictions=among.jurisdictions, on=among.on, officer=among.officer)
+
+    def lexical(self, query: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """BM25 of `rows`, shape (rows,)."""
+        return self._lexical.scores(terms(query))[rows]
+
+    def dense(self, vector: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Cosine of `rows` with a unit vector, shape (rows,)."""
+        if self._chroma is not None:
+            return self._chroma.scores(vector, rows)
+        return self._exact.scores(vector, rows)
 
     def search_terms(self, query: str, among: Filter, k: int = 3) -> list[Passage]:
         """The `k` passages that fit best by their words alone: a cheaper search, for questions of our own."""
-        rows = self._rows(among)
-        scores = self._lexical.scores(terms(query))[rows]
+        rows = self.rows(among)
+        scores = self.lexical(query, rows)
         return [self.store.at(int(rows[i])) for i in np.argsort(-scores, kind="stable")[:k] if scores[i] > 0]
 
-    def _rows(self, among: Filter) -> NDArray[np.int64]:
-        return self._columns.rows(jurisdictions=among.jurisdictions, on=among.on, officer=among.officer)
-
-    def _dense(self, vector: Vectors, rows: NDArray[np.int64], among: Filter) -> NDArray[np.float32]:
-        if self._chroma is not None:
-            return self._chroma.scores(vector, rows, among.jurisdictions)
-        return self._exact.scores(vector, rows)
+    def references(self) -> list[tuple[int, str]]:
+        """Row and reference of every passage that may be used today."""
+        allowed = set(self.rows(Filter(officer=True)).tolist())
+        return [(row, reference) for row, reference in self.store.references() if row in allowed]
 
     def close(self) -> None:
         """Close the files."""

@@ -160,6 +160,11 @@ class PassageStore:
             for document_id, payload in self._db.execute(query, (file,)).fetchall()
         ]
 
+    def references(self) -> list[tuple[int, str]]:
+        """Row and reference of every passage."""
+        query = "SELECT row, json_extract(payload, '$.reference') FROM passages ORDER BY row"
+        return [(int(row), str(reference)) for row, reference in self._db.execute(query)]
+
     def all(self) -> Iterable[Passage]:
         """Every passage in row order."""
         for (payload,) in self._db.execute("SELECT payload FROM passages ORDER BY row"):
