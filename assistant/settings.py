@@ -45,6 +45,23 @@ class Settings(BaseSettings):
         None, validation_alias=AliasChoices("SLACK_APP_TOKEN"), description="Slack app token (xapp-…), for Socket Mode"
     )
     slack_api_url: str = Field("https://slack.com/api/", description="Base URL of the Slack Web API")
+    slack_client_id: str | None = Field(
+        None, validation_alias=AliasChoices("SLACK_CLIENT_ID"), description="Slack client id, to install in several workspaces"
+    )
+    slack_client_secret: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("SLACK_CLIENT_SECRET"), description="Slack client secret, beside the client id"
+    )
+    slack_encryption_key: SecretStr | None = Field(
+        None, description="Fernet key of the stored Slack tokens; after a comma, older keys that are still read"
+    )
+    slack_allowed_teams: str = Field("", description="Slack workspaces that may ask, by id, comma between; empty: all")
+    slack_allowed_channels: str = Field("", description="Slack channels that may ask; direct messages always may")
+    slack_allowed_users: str = Field("", description="Slack users that may ask; empty: all")
+    slack_officer_groups: str = Field("", description="Slack user groups whose members are customs officers, by id")
+    slack_channels: str = Field("", description="Default programme and audience of channels: C0123=EU:officer,C0456=GB")
+    slack_user_per_minute: int = Field(10, ge=1, description="Questions that a Slack user may ask in a minute")
+    slack_team_per_minute: int = Field(300, ge=1, description="Questions that a Slack workspace may ask in a minute")
+    slack_queue: int = Field(200, ge=1, description="Slack questions that may wait; more are asked to come back later")
 
     @classmethod
     def settings_customise_sources(
