@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +107,7 @@ def _ranks(values: Floats) -> Floats:
     return ranks
 
 
-def _largest(values: NDArray[np.float32] | NDArray[np.float64], segment: Rows, size: int) -> Floats:
+def _largest(values: NDArray[Any], segment: Rows, size: int) -> Floats:
     """Largest value (0 at least) of each segment."""
     largest = np.zeros(size, np.float32)
     np.maximum.at(largest, segment, values.astype(np.float32))
@@ -161,7 +162,7 @@ def _presence(at: NDArray[np.int16], segment: Rows, size: int, terms: int) -> Ma
 def _local_idf(has: Mask) -> Floats:
     """Inverse frequency among the candidates: what tells them apart."""
     frequency = has.sum(0)
-    return np.log(1 + (len(has) - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
+    return np.asarray(np.log(1 + (len(has) - frequency + 0.5) / (frequency + 0.5)), np.float32)
 
 
 def score_features(question: Question, rows: Rows) -> Columns:
@@ -304,7 +305,7 @@ def neighbour_features(question: Question, collection: Collection, rows: Rows, w
     near = {
         step: seen(rows + step, (rows + step >= first) & (rows + step < end)) for step in (-3, -2, -1, 1, 2, 3)
     }
-    columns: dict[str, Floats] = {}
+    columns: dict[str, NDArray[Any]] = {}
     for step in (-2, -1, 1, 2):
         other, ok = near[step]
         columns[f"near{step:+d}"] = np.where(ok, question.fused[other], 0) / best
@@ -337,22 +338,22 @@ def neighbour_features(question: Question, collection: Collection, rows: Rows, w
     columns["cover_around"] = (words.has | earlier | has(after, has_after)) @ words.weight / total
     columns["cover_before"] = (earlier & ~words.has) @ words.weight / total
     columns["cover_heading"] = above @ words.weight / total
-    return columns
+    return {name: np.asarray(column, np.float32) for name, column in columns.items()}
 
 
 def _votes(question: Question, rows: Rows) -> Floats:
     fused = question.fused[rows]
     best = max(float(fused.max()), 1e-6)
-    return np.exp((fused - best) / best * _SHARPNESS).astype(np.float32)
+    return np.asarray(np.exp((fused - best) / best * _SHARPNESS), np.float32)
 
 
 def document_features(question: Question, collection: Collection, rows: Rows) -> Columns:
-    """What the other candidates of the document, above all those near by, say for a candidate."""
+    """Count the votes of the document's other candidates, above all of those near by."""
     votes = _votes(question, rows)
     fused = question.fused[rows]
     document = collection.document[rows]
     _, number = np.unique(document, return_inverse=True)
-    order = np.lexsort((-fused, number))
+    order: Rows = np.lexsort((-fused, number))
     opens = np.ones(len(rows), bool)
     opens[1:] = number[order][1:] != number[order][:-1]
     rank = np.empty(len(rows), np.float32)
@@ -367,7 +368,7 @@ def document_features(question: Question, collection: Collection, rows: Rows) ->
     return {
         "document_vote": (np.bincount(number, weights=votes) / votes.sum())[number].astype(np.float32),
         "document_share": (np.bincount(number)[number] / len(rows)).astype(np.float32),
-        "document_top10": (np.bincount(number[by_fused[:10]], minlength=number.max() + 1) / 10)[number].astype(np.float32),
+        "document_top10": (np.bincount(number[by_fused[:10]], minlength=len(rows))[number] / 10).astype(np.float32),
         "document_best": _largest(fused, number, int(number.max()) + 1)[number] / max(float(fused.max()), 1e-6),
         "document_rank": rank,
         "votes_next": (np.exp(-distance / 2) * same) @ votes,
@@ -418,7 +419,7 @@ def passage_features(collection: Collection, rows: Rows) -> Columns:
 
 
 def question_features(question: Question, collection: Collection, rows: Rows) -> Columns:
-    """What is the same for all candidates: it tells the trees how far to trust the other columns."""
+    """Describe the question: the same for all candidates, it tells the trees how far to trust the other columns."""
     fused = np.sort(question.fused[rows])[::-1]
     distinct = np.unique(question.terms)
     values = {
@@ -497,9 +498,11 @@ class Trees:
 
         Raises:
             ValueError: it holds no trees, or splits of a kind that is not evaluated here.
+
         """
         head, *parts = path.read_text(encoding="utf-8").split("\nTree=")
-        names = next((line.partition("=")[2].split() for line in head.splitlines() if line.startswith("feature_names=")), [])
+        named = [line.partition("=")[2] for line in head.splitlines() if line.startswith("feature_names=")]
+        names = named[0].split() if named else []
         blocks = [
             dict(line.split("=", 1) for line in part.split("\nend of trees")[0].splitlines()[1:] if "=" in line)
             for part in parts
@@ -543,8 +546,10 @@ class Reranker:
             return np.asarray(question.fused[rows], np.float64)
         return self._trees.predict(np.stack([columns[name] for name in self._trees.names], axis=1))
 
-    def rerank(self, question: Question, collection: Collection, depth: int = DEPTH) -> tuple[Rows, NDArray[np.float64]]:
-        """The `depth` passages with the best fused scores in their new order, best first, and their scores."""
+    def rerank(
+        self, question: Question, collection: Collection, depth: int = DEPTH
+    ) -> tuple[Rows, NDArray[np.float64]]:
+        """Put the `depth` passages with the best fused scores in their new order, best first, with their scores."""
         rows = candidates(question, depth)
         if not len(rows):
             return rows, np.zeros(0)
@@ -554,7 +559,7 @@ class Reranker:
 
 
 def candidates(question: Question, depth: int = DEPTH) -> Rows:
-    """The `depth` passages with the best fused scores, best first."""
+    """Choose the `depth` passages with the best fused scores, best first."""
     fused = question.fused if question.allowed is None else np.where(question.allowed, question.fused, -np.inf)
     size = int(np.isfinite(fused).sum())
     depth = min(depth, size)

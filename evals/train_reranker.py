@@ -1,0 +1,252 @@
+"""Trains the reranker of `indexing/rerank.py` on the questions of a BEIR folder, and measures it out of fold.
+
+    python -m evals.train_reranker --beir DIR --split dev --cache /tmp/cache --out indexing/models/reranker.txt
+
+With `--tuned QUERIES.npy` (out-of-fold query vectors that `evals/train_encoder.py` wrote) the scores of the tuned query
+encoder become features too. A document is the part of `title` before its first comma; nothing else of a title is used.
+Only LightGBM's trees leave this script: no text of the collection is stored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexing.analysis import terms
+from indexing.embedding import OnnxEmbedder, SentenceTransformerEmbedder
+from indexing.lexical import LexicalIndex
+from indexing.rerank import DEPTH, Collection, Floats, Question, Rows, candidates, features
+from indexing.search import fuse
+
+PARAMETERS: dict[str, Any] = {
+    "objective": "lambdarank",
+    "lambdarank_truncation_level": 30,
+    "learning_rate": 0.05,
+    "num_leaves": 15,
+    "min_data_in_leaf": 50,
+    "feature_fraction": 0.4,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 5.0,
+    "max_bin": 127,
+    "label_gain": [0, 1],
+    "num_threads": 1,
+    "seed": 1,
+    "deterministic": True,
+    "verbosity": -1,
+}
+ROUNDS = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A BEIR folder in memory."""
+
+    documents: list[str]
+    texts: list[str]
+    questions: list[str]
+    relevant: list[frozenset[int]]
+
+
+def read_beir(folder: Path, split: str) -> Benchmark:
+    """Passages in file order (a document's passages must be adjacent), and the questions that have judgements."""
+    corpus = [json.loads(line) for line in (folder / "corpus.jsonl").read_text(encoding="utf-8").splitlines()]
+    row = {entry["_id"]: number for number, entry in enumerate(corpus)}
+    judged: dict[str, set[int]] = defaultdict(set)
+    for line in (folder / "qrels" / f"{split}.tsv").read_text(encoding="utf-8").splitlines()[1:]:
+        query, passage, grade = line.split("\t")
+        if int(grade) > 0 and passage in row:
+            judged[query].add(row[passage])
+    queries = [json.loads(line) for line in (folder / "queries.jsonl").read_text(encoding="utf-8").splitlines()]
+    queries = [query for query in queries if query["_id"] in judged]
+    return Benchmark(
+        [entry.get("title", "").partition(",")[0].strip() for entry in corpus],
+        [entry["text"] for entry in corpus],
+        [query["text"] for query in queries],
+        [frozenset(judged[query["_id"]]) for query in queries],
+    )
+
+
+def collection_of(benchmark: Benchmark, vectors: Floats) -> tuple[Collection, dict[str, int]]:
+    """Make the arrays that the reranker needs, and the vocabulary."""
+    vocabulary: dict[str, int] = {}
+    tokens = [[vocabulary.setdefault(term, len(vocabulary)) for term in terms(text)] for text in benchmark.texts]
+    frequency = np.zeros(len(vocabulary))
+    for passage in tokens:
+        frequency[list(set(passage))] += 1
+    idf = np.log(1 + (len(tokens) - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
+    offsets = np.concatenate([[0], np.cumsum([len(passage) for passage in tokens])]).astype(np.int64)
+    flat = np.array([token for passage in tokens for token in passage], np.int32)
+    number: dict[str, int] = {}
+    document = np.array([number.setdefault(name, len(number)) for name in benchmark.documents], np.int32)
+    return Collection.of(document, flat, offsets, idf, vectors), vocabulary
+
+
+def question_of(
+    text: str,
+    vocabulary: dict[str, int],
+    lexical: LexicalIndex,
+    vectors: Floats,
+    *,
+    vector: Floats,
+    tuned: Floats | None = None,
+) -> Question:
+    """Analyse a question and score every passage. With a tuned vector, candidates are fused with its scores."""
+    found = terms(text)
+    known = np.array([vocabulary[term] for term in found if term in vocabulary], np.int32)
+    bm25 = lexical.scores(found)
+    dense = vectors @ vector
+    by_tuned = None if tuned is None else vectors @ tuned
+    fused = fuse(bm25, dense if by_tuned is None else by_tuned)
+    return Question(known, len(found) - len(known), bm25, dense, fused, by_tuned)
+
+
+def embedded(benchmark: Benchmark, cache: Path) -> tuple[Floats, Floats]:
+    """Vectors of passages and questions, kept in `cache`."""
+    cache.mkdir(parents=True, exist_ok=True)
+    for name, texts, embedder in (
+        ("passages", benchmark.texts, SentenceTransformerEmbedder),
+        ("questions", benchmark.questions, OnnxEmbedder),
+    ):
+        if not (cache / f"{name}.npy").exists():
+            np.save(cache / f"{name}.npy", embedder().embed(texts))
+    return np.load(cache / "passages.npy"), np.load(cache / "questions.npy")
+
+
+def scores_at_10(ranking: Sequence[int], relevant: frozenset[int]) -> tuple[float, float]:
+    """Recall and average precision at 10 as trec_eval defines them."""
+    found, precision = 0, 0.0
+    for rank, row in enumerate(ranking[:10], start=1):
+        if row in relevant:
+            found += 1
+            precision += found / rank
+    return found / len(relevant), precision / len(relevant)
+
+
+def report(name: str, rankings: Sequence[Sequence[int]], relevant: Sequence[frozenset[int]]) -> None:
+    """Print macro-averaged R@10 and MAP@10, for all questions and for those with several relevant passages."""
+    values = np.array([scores_at_10(*pair) for pair in zip(rankings, relevant, strict=True)])
+    several = np.array([len(rows) > 1 for rows in relevant])
+    parts = [values.mean(0), values[~several].mean(0), values[several].mean(0)]
+    print(f"{name:<36}" + "".join(f"  {recall:.4f} {precision:.4f}" for recall, precision in parts), flush=True)
+
+
+def random_folds(count: int, folds: int) -> Rows:
+    """Each question into a fold of its own: the folds share passages, as a held-out split of the collection does."""
+    return np.random.default_rng(3).permutation(count) % folds
+
+
+def grouped_folds(relevant: Sequence[frozenset[int]], folds: int) -> Rows:
+    """Questions that share a relevant passage, directly or through others, into the same fold."""
+    parent = list(range(len(relevant)))
+
+    def root(item: int) -> int:
+        while parent[item] != item:
+            parent[item] = parent[parent[item]]
+            item = parent[item]
+        return item
+
+    owner: dict[int, int] = {}
+    for number, rows in enumerate(relevant):
+        for row in rows:
+            parent[root(number)] = root(owner.setdefault(row, number))
+    groups: dict[int, list[int]] = defaultdict(list)
+    for number in range(len(relevant)):
+        groups[root(number)].append(number)
+    fold = np.zeros(len(relevant), np.int64)
+    sizes = [0] * folds
+    for group in sorted(groups.values(), key=len, reverse=True):
+        smallest = sizes.index(min(sizes))
+        fold[group] = smallest
+        sizes[smallest] += len(group)
+    return fold
+
+
+def fit(matrix: NDArray[np.float32], labels: NDArray[np.int8], names: Sequence[str], rounds: int) -> Any:
+    """Train on (questions, candidates, features); questions without a relevant candidate teach nothing."""
+    import lightgbm
+
+    useful = labels.sum(1) > 0
+    count, depth, width = matrix[useful].shape
+    data = lightgbm.Dataset(
+        matrix[useful].reshape(-1, width),
+        labels[useful].reshape(-1),
+        group=[depth] * count,
+        feature_name=list(names),
+        params={"max_bin": PARAMETERS["max_bin"], "verbosity": -1},
+    )
+    return lightgbm.train(PARAMETERS, data, rounds)
+
+
+def main() -> None:
+    """Measure out of fold, then train on all questions and write the model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--beir", type=Path, required=True)
+    parser.add_argument("--split", default="dev")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for vectors, made if missing")
+    parser.add_argument("--tuned", type=Path, help="out-of-fold query vectors, in the order of queries.jsonl")
+    parser.add_argument("--out", type=Path, help="where to write the model; without it only measure")
+    parser.add_argument("--folds", type=int, default=5, help="0: do not measure")
+    parser.add_argument("--depth", type=int, default=DEPTH)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--without", nargs="*", default=[], help="features to leave out")
+    options = parser.parse_args()
+
+    benchmark = read_beir(options.beir, options.split)
+    vectors, queries = embedded(benchmark, options.cache)
+    tuned = np.load(options.tuned) if options.tuned else None
+    collection, vocabulary = collection_of(benchmark, vectors)
+    lexical = LexicalIndex.build(benchmark.texts)
+    names: list[str] = []
+    matrices, all_rows, times = [], [], []
+    for number, text in enumerate(benchmark.questions):
+        question = question_of(
+            text, vocabulary, lexical, vectors, vector=queries[number], tuned=None if tuned is None else tuned[number]
+        )
+        start = time.perf_counter()
+        rows = candidates(question, options.depth)
+        columns = features(question, collection, rows)
+        times.append(time.perf_counter() - start)
+        names = names or [name for name in columns if name not in options.without]
+        matrices.append(np.stack([columns[name] for name in names], axis=1))
+        all_rows.append(rows)
+    matrix, rows_of = np.stack(matrices), np.stack(all_rows)
+    labels = np.array(
+        [[row in relevant for row in rows] for rows, relevant in zip(rows_of, benchmark.relevant, strict=True)], np.int8
+    )
+    print(
+        f"{len(names)} features, p50 / p95 {np.percentile(times, 50) * 1e3:.1f} / {np.percentile(times, 95) * 1e3:.1f} ms"
+    )
+    print(f"{'':<36}  R@10   MAP@10   one relevant   several")
+    report("fused", rows_of.tolist(), benchmark.relevant)
+    for name in ("random", "grouped") if options.folds else ():
+        random = name == "random"
+        fold = random_folds(len(labels), options.folds) if random else grouped_folds(benchmark.relevant, options.folds)
+        scores = np.zeros(labels.shape)
+        for number in range(options.folds):
+            model = fit(matrix[fold != number], labels[fold != number], names, options.rounds)
+            held_out = matrix[fold == number]
+            scores[fold == number] = model.predict(held_out.reshape(-1, len(names))).reshape(held_out.shape[:2])
+        order = np.argsort(-scores, axis=1, kind="stable")
+        report(f"reranked, {name} folds", np.take_along_axis(rows_of, order, 1).tolist(), benchmark.relevant)
+    if options.out:
+        model = fit(matrix, labels, names, options.rounds)
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        model.save_model(options.out)
+        gains = sorted(zip(model.feature_importance("gain"), names, strict=True), reverse=True)
+        print(
+            f"wrote {options.out}; gain: " + ", ".join(f"{name} {gain / gains[0][0]:.3f}" for gain, name in gains[:25])
+        )
+
+
+if __name__ == "__main__":
+    main()
