@@ -46,10 +46,10 @@ class Settings(BaseSettings):
     )
     slack_api_url: str = Field("https://slack.com/api/", description="Base URL of the Slack Web API")
     slack_client_id: str | None = Field(
-        None, validation_alias=AliasChoices("SLACK_CLIENT_ID"), description="Slack client id, to install in several workspaces"
+        None, validation_alias=AliasChoices("SLACK_CLIENT_ID"), description="Slack client id, for several workspaces"
     )
     slack_client_secret: SecretStr | None = Field(
-        None, validation_alias=AliasChoices("SLACK_CLIENT_SECRET"), description="Slack client secret, beside the client id"
+        None, validation_alias=AliasChoices("SLACK_CLIENT_SECRET"), description="Slack client secret"
     )
     slack_encryption_key: SecretStr | None = Field(
         None, description="Fernet key of the stored Slack tokens; after a comma, older keys that are still read"
