@@ -11,10 +11,10 @@ from indexing.passages import Passage
 from indexing.search import Hit
 from indexing.sentences import sentence_spans
 
-NEAR_BEST = 0.72
+NEAR_BEST = 0.78
 """A further provision is given when its score is at least this share of the best one's."""
 MOST_PROVISIONS = 4
-MOST_IN_COMPARISON = 2
+MOST_IN_COMPARISON = 3
 WHOLE_PROVISION_WORDS = 75
 """Provisions up to this length are given whole; of longer ones, the fitting sentences and all that limit them."""
 
@@ -39,21 +39,16 @@ def compose(context: Context) -> None:
 
 
 def _chosen(hits: list[Hit], context: Context, most: int) -> list[Passage]:
-    """The best provision and those that come near it; a gap only where it is the best that is held."""
+    """The best provision and those that come near it, its own topic first; a gap only where it is the best that is held."""
     if not hits:
         return []
     best = hits[0]
     if best.passage.status == "gap":
         return [best.passage]
     wide = any(concept.id in _LIST_CONCEPTS for concept in context.concepts)
-    near = [
-        hit
-        for hit in hits
-        if hit.passage.status == "verified" and hit.score >= NEAR_BEST * best.score
-    ]
-    same_topic = [hit for hit in near if hit.passage.topic == best.passage.topic]
-    pool = same_topic if len(same_topic) > 1 else near
-    return [hit.passage for hit in pool[: most + (2 if wide and most > 2 else 0)]]
+    near = [hit for hit in hits if hit.passage.status == "verified" and hit.score >= NEAR_BEST * best.score]
+    near = near[: most + (1 if wide and most > 2 else 0)]
+    return [hit.passage for hit in sorted(near, key=lambda hit: hit.passage.topic != best.passage.topic)]
 
 
 def _statements(passages: list[Passage], context: Context) -> list[Statement]:
@@ -61,21 +56,30 @@ def _statements(passages: list[Passage], context: Context) -> list[Statement]:
     statements: list[Statement] = []
     for place, passage in enumerate(passages):
         spans = _kept(passage.text, asked)
+        listed = place > 0 and len(passages) > 2
         for number, (start, end) in enumerate(spans):
+            first, last = _run(spans, number, passage.text)
             text = passage.text[start:end]
             item = re.match(r"([-*+]|\d+[.)])\s+", text)
-            if item:  # a sub-item keeps its bullet, the quote only its words
-                start += item.end()
-                text = passage.text[start:end]
             statements.append(
                 Statement(
-                    text,
-                    (Support(passage, start, end),),
+                    text[item.end() :] if item else text,
+                    (Support(passage, first, last),),
                     leads=number == 0,
-                    bullet=item is not None or (number == 0 and place > 0 and len(passages) > 2),
+                    bullet=item is not None or (number == 0 and listed),
                 )
             )
     return statements
+
+
+def _run(spans: list[tuple[int, int]], number: int, text: str) -> tuple[int, int]:
+    """The unbroken run of kept sentences around one: they are quoted together, under one marker."""
+    first = last = number
+    while first > 0 and not text[spans[first - 1][1] : spans[first][0]].strip():
+        first -= 1
+    while last + 1 < len(spans) and not text[spans[last][1] : spans[last + 1][0]].strip():
+        last += 1
+    return spans[first][0], spans[last][1]
 
 
 def _kept(text: str, asked: frozenset[str]) -> list[tuple[int, int]]:

@@ -20,6 +20,12 @@ _NOT_ALONE = {"jersey", "guinea", "man", "chad", "mali", "reunion", "as", "aq"}
 _SERVED_BY = {"MC": ("EU",), "IM": ("GB",), "LI": ("CH",)}
 
 
+@lru_cache(maxsize=1)
+def alias_words() -> frozenset[str]:
+    """Single words that occur in names of programmes, territories and places, folded."""
+    return frozenset(word for alias in _aliases()[0] for word in alias.split() if len(word) > 3)
+
+
 @dataclass(frozen=True, slots=True)
 class Mention:
     """A programme or territory found in a text."""

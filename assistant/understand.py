@@ -10,6 +10,7 @@ from assistant.context import Context
 from assistant.guard import clean
 from assistant.programmes import Mention, fold, mentions, programme_codes
 from assistant.references import referred
+from assistant.spelling import corrected
 from corpus.programmes import english_names, programmes
 
 _FOLLOW_UP = re.compile(
@@ -33,6 +34,7 @@ def understand(context: Context) -> None:
     question = context.question
     context.text = clean(question.text, context.settings.max_question_chars)
     held = frozenset(context.index.jurisdictions)
+    context.text = corrected(context.text, context.index)
     named = mentions(context.text)
     here, missing = programme_codes(named, held)
     if not here and not missing:

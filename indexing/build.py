@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from indexing.analysis import words
 from indexing.embedding import DEFAULT_MODEL, Embedder, OnnxEmbedder, SentenceTransformerEmbedder, Vectors, content_key
 from indexing.lexical import LexicalIndex
 from indexing.passages import Document, DocumentError, Passage
@@ -21,7 +22,7 @@ from indexing.store import Columns, PassageStore
 from indexing.vectors import write_chroma
 from indexing.versions import IndexMissing, IndexUnusable, current_version, publish, writing
 
-FORMAT = 1
+FORMAT = 2
 """Layout of a version folder; another number means: build again."""
 
 TORCH_PAYS_FROM = 1500
@@ -282,6 +283,7 @@ def _write(
     np.save(folder / "keys.npy", np.array(keys, "S32"))
     progress("writing", 1, 4)
     LexicalIndex.build([passage.text for passage in passages]).save(folder / "lexical")
+    (folder / "words.json").write_text(json.dumps(_word_counts(passages)), encoding="utf-8")
     progress("writing", 2, 4)
     write_chroma(
         chroma_url or folder / "chroma",
@@ -294,6 +296,12 @@ def _write(
     text = json.dumps(asdict(manifest), indent=1, ensure_ascii=False)
     (folder / "manifest.json").write_text(text, encoding="utf-8")
     progress("writing", 4, 4)
+
+
+def _word_counts(passages: Sequence[Passage]) -> dict[str, int]:
+    """In how many passages each word of four or more Latin letters stands: what misspelt words are read as."""
+    counts = Counter(word for passage in passages for word in set(words(passage.text)))
+    return {word: count for word, count in sorted(counts.items()) if len(word) > 3 and word.isascii() and word.isalpha()}
 
 
 def _removed(store: PassageStore, passages: Sequence[Passage]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -148,6 +149,11 @@ class Index:
         rows = self.rows(among)
         scores = self.lexical(query, rows)
         return [self.store.at(int(rows[i])) for i in np.argsort(-scores, kind="stable")[:k] if scores[i] > 0]
+
+    def words(self) -> dict[str, int]:
+        """Latin-script words of the collection of four letters or more, with the number of passages that hold them."""
+        entries = json.loads((self.folder / "words.json").read_text(encoding="utf-8"))
+        return {str(word): int(count) for word, count in entries.items()}
 
     def references(self) -> list[tuple[int, str]]:
         """Row and reference of every passage that may be used today."""

@@ -20,7 +20,7 @@ class Block:
     level: int = 0
     """Of a heading: 1 is the highest. Of an item: how deep it is nested, from 1."""
     marker: str = ""
-    """Of an item: its number as printed ("3.", "(a)"), "" for a bullet. Of a row: its first cell. Of a footnote: its sign."""
+    """Of an item: its number as printed ("3.", "(a)"), "" for a bullet. Of a row: its first cell. Of a note: its sign."""
     page: int | None = None
     """Page of the original, from 1."""
 
@@ -47,10 +47,10 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def clean(text: str) -> str:
-    """One line of visible, composed text: what a quote of it must equal.
+    r"""Make one line of visible, composed text: what a quote of it must equal.
 
-    >>> clean("e\\u0301te\\u00ad \\u202e \\n ﬁn")
-    'éte fin'
+    >>> clean("See  Art. 3 \u200b ﬁn")
+    'See Art. 3 fin'
     """
     text = _LIGATURES.sub(lambda match: unicodedata.normalize("NFKC", match.group()), text)
     return re.sub(r"\s+", " ", unicodedata.normalize("NFC", _INVISIBLE.sub("", text))).strip()

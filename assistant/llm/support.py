@@ -1,0 +1,512 @@
+"""Whether the words of a passage support a sentence: a deterministic measure, and mismatches that no score outweighs.
+
+The score joins the share of the sentence's words that the evidence holds with the cosine of both embeddings. Its threshold
+was set on one half of `evals/support` and is reported on the other half (docs/models.md). English only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assistant.programmes import mentions
+from assistant.verify import figures
+from corpus.programmes import programmes
+from indexing.analysis import terms
+from indexing.sentences import sentence_spans
+
+Embed = Callable[[Sequence[str]], NDArray[np.float32]]
+Span = tuple[int, int]
+
+THRESHOLD = 0.80
+"""Sentences that score below are not supported."""
+LEXICAL_WEIGHT = 0.5
+MOST_EVIDENCE = 2
+"""Sentences of one passage that together may support a sentence."""
+
+_BOUND = (
+    (re.compile(r"\b(no|not) (more|later|longer|greater|higher) than\b", re.I), "at most"),
+    (re.compile(r"\b(no|not) (less|fewer|lower|earlier|shorter) than\b", re.I), "at least"),
+    (re.compile(r"\bnot only\b", re.I), "also"),
+    (re.compile(r"\b(free (of|from)|unrelated to)\b(?! charge)", re.I), "without"),
+)
+_NEGATION = re.compile(
+    r"\b(not|no|never|none|nor|neither|without|cannot|nothing|nobody|nowhere)\b|n't\b"
+    r"|\b(except|excluded|exclude[sd]?|prohibited|forbidden|banned|impossible|ineligible)\b",
+    re.I,
+)
+_MUST = re.compile(
+    r"\b(must|shall|(?:is|are) required|requires?|mandatory|obliged|obligatory|compulsory|has to|have to|had to|needs?|needed|is to|are to|necessary|should)\b", re.I
+)
+_MAY = re.compile(
+    r"\b(may|can|could|might|optional|optionally|voluntary|voluntarily|allowed|permitted|possible|free to|able to|choose|if (it|they) wish(es)?)\b", re.I
+)
+_ALWAYS = re.compile(r"\b(only|all|every|always|solely|exclusively|any|each|both|automatically|whole|entire(ly)?)\b", re.I)
+_AT_MOST = re.compile(r"\b(at most|at the latest|within|up to|maximum|under|below|less than|fewer than)\b", re.I)
+_AT_LEAST = re.compile(r"\b(at least|minimum|or more|more than|over|above|exceed(s|ing)?)\b", re.I)
+
+# Words of one group exclude each other: where the evidence has another one of the group instead, the sentence says something else.
+_RIVALS = tuple(
+    frozenset(group.split())
+    for group in (
+        "first second third last final", "before after", "earlier later", "import export", "importer exporter",
+        "increase reduce", "grown smaller", "more fewer", "more less", "larger smaller", "highest lowest", "most least",
+        "high low", "accept reject", "accept refus", "grant refus", "approv reject", "accept return", "revok suspend annul",
+        "revoc suspens annul", "mandatori voluntari", "mandatori option", "intern extern", "written oral", "written verbal",
+        "paper electron", "paper onlin", "hour day week month year quarter", "minimum maximum", "begin end", "start end",
+        "open close", "public confidenti", "buyer seller", "posit negat", "primari altern", "advanc basic", "valid invalid",
+        "author unauthor", "aeoc aeo", "north south", "monthli quarter annual", "annual biennial", "domest foreign",
+        "flexibl rigid", "temporari perman", "effect repeal", "hold releas", "held releas", "includ exclud", "add drop",
+        "introduc drop", "count ignor", "inform confidenti", "sold bought", "parent subsidiari", "twice onc", "save send",
+        "continu stop", "continu end", "remain stop", "remain end", "stay end", "full basic", "full partial",
+    )
+)  # fmt: skip
+# Who does something: the one before the verb must be the same in both.
+_ACTORS = re.compile(
+    r"\b(applicants?|customs(?: administrations?| authorit(?:y|ies)| officers?)?|member states?|authorisation holders?|holders?|compan(?:y|ies)|importers?|exporters?"
+    r"|officers?|hmrc|cbp|experts?|advisers?|accountants?|operators?|carriers?|brokers?|authorit(?:y|ies)|members?|tax authority|ministry)\b",
+    re.I,
+)
+_MODAL = re.compile(r"\b(must|shall|may|can|could|should|has to|have to|needs? to|examines?|decides?|provides?|files?|tells?|passes?|gives?|checks?)\b", re.I)
+_SAME_ACTOR = {
+    "customs administration": "customs", "customs authority": "customs", "customs officer": "customs", "officer": "customs", "authority": "customs",
+    "hmrc": "customs", "cbp": "customs", "authorisation holder": "holder", "operator": "company", "member": "company", "holder": "company",
+    "applicant": "company", "importer": "company", "exporter": "company", "carrier": "company", "broker": "company", "company": "company",
+}  # fmt: skip
+
+# Words that an answer adds without claiming anything.
+_PLAIN = frozenset(
+    """aeo programm program provis guidanc accord yes answer case follow general also therefor thus howev addit addition name list
+    mean way day-to-day so must may can shall need requir requir have has had do take make get give set hold keep includ exampl among
+    certain relev part kind type thing one well still alreadi just like such mani sever use whether within least most""".split()
+)
+_SYNONYMS = tuple(
+    frozenset(group.split())
+    for group in (
+        "decid decis", "revok revoc", "suspend suspens", "tell inform notifi communic told notif", "verifi check examin assess assess review",
+        "appli applic", "qualifi elig", "reject refus", "must oblig mandatori", "busi compani firm undertak enterpris", "author authoris authoriz",
+        "begin start commenc open", "annual year yearli", "fee charg cost price", "valid expir last", "repeat recur", "send submit file lodg pass transmit provid",
+        "immedi onc", "cure remedi correct", "remov repeal", "basi rest base found", "contact reach", "grade level tier class", "member particip",
+        "sale sold sell", "site premis", "electron onlin", "supervis monitor", "consid account", "exclud exclus", "lack miss without", "issu grant",
+        "area categori point subject", "condit criteria criterion requir", "need requir", "state declar", "audit examin", "agreement arrang", "end expir termin",
+        "group categori", "sign date", "deal treat cover concern", "view opinion", "shrunk smaller", "compos consist compris", "count calcul", "form questionnair",
+        "nation countri", "organis organ compani", "advic opinion", "public publish", "introduc new brought", "add addit", "keep retain store", "goods cargo consign shipment",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was found in one passage for a sentence."""
+
+    spans: tuple[Span, ...]
+    """The passage's sentences that support it best, in their order."""
+    score: float
+    """0 to 1: half the share of words held, half the cosine."""
+    faults: tuple[str, ...]
+    """Mismatches that no score outweighs, one line each."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the sentence is supported."""
+        return not self.faults and self.score >= THRESHOLD
+
+
+def evidence(sentence: str, passage: str, jurisdiction: str, embed: Embed, known: str = "") -> Evidence:
+    """The best support for `sentence` in `passage`.
+
+    `known` is what may be named besides the passage's words: its reference and its programme's names.
+    """
+    spans = sentence_spans(passage)
+    chosen = _chosen(sentence, passage, spans)
+    found = " ".join(passage[a:b] for a, b in chosen)
+    pieces = list(dict.fromkeys([found, *(passage[a:b] for a, b in chosen), *_closest(sentence, found).split(" / ")[:2]]))
+    vectors = embed([sentence, *pieces])
+    cosine = float((vectors[1:] @ vectors[0]).max())
+    lexical = coverage(sentence, f"{found} {_names(jurisdiction)} {known}")
+    score = LEXICAL_WEIGHT * lexical + (1 - LEXICAL_WEIGHT) * cosine
+    faults = mismatches(sentence, found, passage, jurisdiction, known)
+    return Evidence(chosen, round(score, 4), tuple(faults))
+
+
+def _chosen(sentence: str, passage: str, spans: list[Span]) -> tuple[Span, ...]:
+    """The sentence that covers most, and a second one where it adds what the first lacks."""
+    wanted = set(_content(sentence))
+    held = [wanted & _widened(terms(passage[a:b])) for a, b in spans]
+    best = max(range(len(spans)), key=lambda i: (len(held[i]), -i))
+    rest = [i for i in range(len(spans)) if i != best and held[i] - held[best]]
+    kept = [best]
+    if rest and MOST_EVIDENCE > 1:
+        second = max(rest, key=lambda i: (len(held[i] - held[best]), -i))
+        if len(held[second] - held[best]) >= 1:
+            kept.append(second)
+    return tuple(spans[i] for i in sorted(kept))
+
+
+def coverage(sentence: str, found: str) -> float:
+    """Share of the sentence's words that `found` holds, in some form or as a synonym; 1.0 where it has none."""
+    wanted = _content(sentence)
+    held = _widened(terms(found))
+    if not wanted:
+        return 1.0
+    return sum(term in held for term in wanted) / len(wanted)
+
+
+def _content(sentence: str) -> list[str]:
+    return [term for term in dict.fromkeys(terms(_bounded(sentence))) if term not in _PLAIN]
+
+
+def _bounded(text: str) -> str:
+    for pattern, plain in _BOUND:
+        text = pattern.sub(plain, text)
+    return text
+
+
+def _widened(found: Sequence[str]) -> frozenset[str]:
+    return _Held(found) if found else frozenset()
+
+
+class _Held(frozenset[str]):
+    """Terms that also hold their synonyms and words of the same stem family."""
+
+    def __contains__(self, term: object) -> bool:
+        word = str(term)
+        return super().__contains__(word) or any(frozenset.__contains__(self, other) for other in _related(word)) or any(
+            _family(word) == _family(other) for other in self if len(other) > 5 and len(word) > 5
+        )
+
+    def __rand__(self, other: object) -> set[str]:
+        assert isinstance(other, set)
+        return {term for term in other if term in self}
+
+
+def _family(word: str) -> str:
+    return word[:6] if len(word) > 6 else word[:5]
+
+
+@lru_cache(maxsize=4096)
+def _related(word: str) -> frozenset[str]:
+    return frozenset().union(*(group for group in _SYNONYMS if word in group))
+
+
+@lru_cache(maxsize=256)
+def _names(jurisdiction: str) -> str:
+    programme = programmes().get(jurisdiction)
+    if programme is None:
+        return jurisdiction
+    return " ".join([jurisdiction, programme.name, programme.authority, *programme.aliases, *programme.exact])
+
+
+def mismatches(sentence: str, found: str, passage: str, jurisdiction: str, known: str = "") -> list[str]:
+    """What the sentence says that the evidence contradicts or does not hold, one line each."""
+    clause = _closest(sentence, found)
+    faults = [
+        *_wrong_names(sentence, passage, jurisdiction, known),
+        *_wrong_figures(sentence, found),
+        *_misplaced_figures(sentence, found, jurisdiction),
+        *_wrong_designation(sentence, f"{passage} {known}"),
+        *_wrong_polarity(sentence, found),
+        *_left_open(sentence, found),
+        *_wrong_modality(sentence, clause, found),
+        *_wrong_bound(sentence, found),
+        *_rival_words(sentence, found, jurisdiction),
+        *_critical_words(sentence, f"{found} {_names(jurisdiction)} {known}"),
+        *_wrong_actor(sentence, found),
+    ]
+    return list(dict.fromkeys(faults))
+
+
+_CLAUSE = re.compile(r"[;:]|,(?!\d)|\b(?:and|but|if|unless|where|because|while|whereas|which|although|as long as|so that|when|before|after|except)\b|[()]")
+
+
+def _clauses(text: str) -> list[str]:
+    """Sentences cut at commas and conjunctions; the conjunction stays with what it begins."""
+    pieces: list[str] = []
+    for a, b in sentence_spans(text):
+        start = a
+        for match in _CLAUSE.finditer(text, a, b):
+            pieces.append(text[start : match.start()])
+            start = match.start()
+        pieces.append(text[start:b])
+    return [piece.strip(" ,;:()") for piece in pieces if terms(piece)]
+
+
+def _closest(sentence: str, found: str) -> str:
+    """The clause of the evidence that shares most words with the sentence, with its neighbours where they share as many."""
+    wanted = set(_content(sentence))
+    pieces = _clauses(found) or [found]
+    shared = [len(wanted & _widened(terms(piece))) for piece in pieces]
+    top = max(shared)
+    return " / ".join(piece for piece, count in zip(pieces, shared, strict=True) if count >= max(1, 0.7 * top)) or found
+
+
+_NAME = re.compile(r"[A-Z][\w&’'-]*|\b\w*[a-z][A-Z]\w*|\S+@\S+|\b(?:https?://|www\.)\S+|\b\w+(?:\.\w+)+\.\w{2,}")
+
+
+def _wrong_names(sentence: str, passage: str, jurisdiction: str, known: str) -> list[str]:
+    """Names, acronyms, addresses and programmes that neither the passage nor its programme has."""
+    held = f"{passage} {_names(jurisdiction)} {known}".casefold()
+    held_terms = _widened(terms(held))
+    missing: list[str] = []
+    for match in _NAME.finditer(sentence):
+        name = match.group().rstrip(".,;:'’").removesuffix("'s").removesuffix("’s")
+        begins = not sentence[: match.start()].strip(" \"'“‘(")
+        plain_word = name[1:].islower() or len(name) == 1
+        if begins and plain_word:
+            continue
+        if re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", held):
+            continue
+        if plain_word and all(term in held_terms for term in terms(name)):
+            continue
+        missing.append(name)
+    codes = {mention.code for mention in mentions(sentence)} - {jurisdiction}
+    codes -= {mention.code for mention in mentions(f"{passage} {known}")}
+    faults = [f"names {', '.join(missing)}, which the passage does not"] if missing else []
+    return [*faults, *([f"names another programme: {', '.join(sorted(codes))}"] if codes else [])]
+
+
+def _wrong_figures(sentence: str, found: str) -> list[str]:
+    missing = figures(sentence) - figures(found)
+    return [f"{', '.join(sorted(missing))} not in the supporting words"] if missing else []
+
+
+_KIND = (
+    ("share", re.compile(r"\d[\d.,]*\s?(?:%|per ?cent)")),
+    ("money", re.compile(r"(?:[€£$¥₹]|\b(?:EUR|USD|GBP|INR|AUD|JPY|CNY|RMB|RM))\s?\d[\d.,]*", re.I)),
+    ("day", re.compile(r"\b\d{1,2}(?= (?:january|february|march|april|may|june|july|august|september|october|november|december)\b)", re.I)),
+    ("month", re.compile(r"\b(?:january|february|march|april|may(?= \d)|june|july|august|september|october|november|december)\b", re.I)),
+    ("year", re.compile(r"\b(?:19|20)\d\d\b(?!/)")),
+    ("name", re.compile(r"\b[A-Za-z]+-?\d[\w.]*|\b\d+(?:[./]\d+)+|\b\d+\(\w+\)")),
+)
+
+
+def _kinds(text: str) -> dict[str, str]:
+    """Each figure of a text and what kind it is: only figures of one kind can be mistaken for each other."""
+    found: dict[str, str] = {}
+    for kind, pattern in _KIND:
+        for match in pattern.finditer(text):
+            for figure in figures(match.group()):
+                found.setdefault(figure, kind)
+    return {figure: found.get(figure, "count") for figure in figures(text)}
+
+
+def _segments(found: str) -> list[str]:
+    """Pieces that each bind their own figures: cut at commas and semicolons outside brackets, and at "and" between figures."""
+    pieces: list[str] = []
+    for a, b in sentence_spans(found):
+        depth, start = 0, a
+        cuts: list[int] = []
+        for i in range(a, b):
+            depth += (found[i] == "(") - (found[i] == ")")
+            joins = found.startswith((" and ", " or ", " but "), i)
+            if depth == 0 and (found[i] == ";" or (found[i] == "," and not found[i + 1 : i + 2].isdigit()) or joins):
+                cuts.append(i)
+        for cut in cuts:
+            if figures(found[start:cut]) and figures(found[cut:b]):
+                pieces.append(found[start:cut])
+                start = cut
+        pieces.append(found[start:b])
+    return pieces
+
+
+_ATTRIBUTION = re.compile(r"\b(according to|as (named|transcribed|reported|listed|stated|far as)|in the (firm|authority)\b)[^,;.]*", re.I)
+
+
+def _misplaced_figures(sentence: str, found: str, jurisdiction: str) -> list[str]:
+    """A figure whose neighbours in the sentence stand, in the evidence, beside other figures of its kind."""
+    plain = _ATTRIBUTION.sub("", sentence)
+    own = _kinds(plain)
+    bound = [(frozenset(terms(piece)), _kinds(piece)) for piece in _segments(_ATTRIBUTION.sub("", found))]
+    bound = [(words, kinds) for words, kinds in bound if kinds]
+    if not own or len(bound) < 2:
+        return []
+    common = frozenset.intersection(*(words for words, _ in bound)) | _UNITS | frozenset(terms(_names(jurisdiction)))
+    wanted = [term for term in _content(plain) if term not in common and term not in own]
+    best = max(len(kinds.keys() & own.keys()) for _, kinds in bound)
+    here = frozenset().union(*(words for words, kinds in bound if len(kinds.keys() & own.keys()) == best))
+    beside = frozenset().union(
+        *(
+            words
+            for words, kinds in bound
+            if len(kinds.keys() & own.keys()) < best and any(kind in own.values() for f, kind in kinds.items() if f not in own)
+        )
+    )
+    elsewhere = sum(term in beside and term not in here for term in wanted)
+    if elsewhere and elsewhere > sum(term in here for term in wanted):
+        return [f"{', '.join(sorted(own))} stands beside other words in the passage"]
+    return _crossed(own, [kinds for _, kinds in bound])
+
+
+def _crossed(own: dict[str, str], bound: list[dict[str, str]]) -> list[str]:
+    """Two figures that the sentence joins and the evidence joins with others: "34 % in 2019" of "34 % in 2018 and 43 % in 2019"."""
+    for one, kind in own.items():
+        for other, other_kind in own.items():
+            if kind == other_kind or any(one in kinds and other in kinds for kinds in bound):
+                continue
+            with_one = [kinds for kinds in bound if one in kinds]
+            with_other = [kinds for kinds in bound if other in kinds]
+            if any(other_kind in kinds.values() for kinds in with_one) and any(kind in kinds.values() for kinds in with_other):
+                return [f"{one} and {other} are not joined in the passage"]
+    return []
+
+
+_UNITS = frozenset({"day", "month", "year", "week", "hour"})
+_DESIGNATION = re.compile(r"\b([A-Z][a-z]+)s? (?:No\.? )?([A-Z]?\d[\w./()]*|[A-Z]\b)")
+
+
+def _wrong_designation(sentence: str, known: str) -> list[str]:
+    """"Budget 2020" where the passage has "Budget 2021", "Level 1" for "Level 2", "Part B" for "Part A"."""
+    said = {(m.group(1), m.group(2).rstrip(".,;)")) for m in _DESIGNATION.finditer(sentence)}
+    held = {(m.group(1), m.group(2).rstrip(".,;)")) for m in _DESIGNATION.finditer(known)}
+    words = {word for word, _ in held}
+    wrong = [
+        f"{word} {figure}"
+        for word, figure in sorted(said - held)
+        if word in words and not re.search(rf"\b{word}s? (?:[\d./()A-Z,-]+ |to |and |or |No\.? ){{0,6}}{re.escape(figure)}(?!\w)", known)
+    ]
+    return [f"{', '.join(wrong)} is not in the passage"] if wrong else []
+
+
+_SCOPE = 4
+"""Content words after a negation that it covers."""
+
+
+def _denied(text: str, scope: int) -> list[str]:
+    """Content words that stand under a negation: the next `scope` ones of its clause."""
+    found: list[str] = []
+    plain = _bounded(text)
+    for match in _NEGATION.finditer(plain):
+        rest = _CLAUSE.split(plain[match.end() :])[0]
+        stop = re.search(r"[.!?](\s|$)", rest)
+        after = [term for term in terms(rest[: stop.start()] if stop else rest) if term not in _PLAIN][:scope]
+        found += after or [term for term in terms(plain[: match.start()]) if term not in _PLAIN][-1:]  # "need not", "it does not"
+    return found
+
+
+def _wrong_polarity(sentence: str, found: str) -> list[str]:
+    said, held = _denied(sentence, _SCOPE), _widened(_denied(found, _SCOPE + 2))
+    negated = bool(_NEGATION.search(_bounded(sentence)))
+    if negated and not _NEGATION.search(_bounded(found)):
+        return ["denies what the passage does not deny"]
+    if negated and said and not any(term in held for term in said):
+        return ["denies what the passage does not deny"]
+    if not negated:
+        affirmed = _affirmed(found)
+        left = [term for term in _content(sentence) if term in set(_denied(found, 2)) and term not in affirmed]
+        if left:
+            return [f"leaves out a negation of the passage ({', '.join(left)})"]
+    return []
+
+
+def _affirmed(text: str) -> frozenset[str]:
+    """Terms that also stand outside the scope of every negation."""
+    kept: list[str] = []
+    for piece in _clauses(_bounded(text)):
+        match = _NEGATION.search(piece)
+        kept += terms(piece[: match.start()] if match else piece)
+    return frozenset(kept)
+
+
+def _left_open(sentence: str, found: str) -> list[str]:
+    open_words = re.search(r"\bwhether\b([^.;]*)", found, re.I)
+    if open_words is None or re.search(r"\b(whether|if|not|unclear|unknown)\b", sentence, re.I):
+        return []
+    if not re.search(r"\b(not found|unclear|unknown|not known|could not|not stated|not say)\b", found, re.I):
+        return []
+    wanted = _content(sentence)
+    held = _widened(terms(open_words.group()))
+    return ["states what the passage leaves open"] if sum(term in held for term in wanted) >= 1 else []
+
+
+def _wrong_modality(sentence: str, clause: str, found: str) -> list[str]:
+    must, may = bool(_MUST.search(sentence)), bool(_MAY.search(sentence))
+    near_must, near_may = bool(_MUST.search(clause)), bool(_MAY.search(clause))
+    if must and not may and near_may and not near_must:
+        return ["says 'must' where the passage says 'may'"]
+    if may and not must and near_must and not near_may:
+        return ["says 'may' where the passage says 'must'"]
+    if must and not _MUST.search(found) and _MAY.search(found):
+        return ["says 'must' where the passage says 'may'"]
+    only = re.search(r"\b(only|solely|exclusively)\b", sentence, re.I)
+    if only and not re.search(r"\b(only|solely|exclusively|just|no other|unless|none)\b", found, re.I):
+        return ["says 'only' where the passage does not"]
+    total = re.search(r"\b(all|every|always|both|any|automatically)\b", sentence, re.I)
+    if total and not _ALWAYS.search(found):
+        return [f"says '{total.group().casefold()}' where the passage does not"]
+    return []
+
+
+def _wrong_bound(sentence: str, found: str) -> list[str]:
+    said, held = _bounded(sentence), _bounded(found)
+    if _AT_LEAST.search(said) and not _AT_LEAST.search(held) and _AT_MOST.search(held):
+        return ["says 'at least' where the passage says 'at most'"]
+    if _AT_MOST.search(said) and not _AT_MOST.search(held) and _AT_LEAST.search(held):
+        return ["says 'at most' where the passage says 'at least'"]
+    return []
+
+
+def _rival_words(sentence: str, found: str, jurisdiction: str) -> list[str]:
+    """Words that exclude each other: missing in the evidence, or in its best sentence, which has the rival instead."""
+    said = _all_words(sentence)
+    pieces = [found[a:b] for a, b in sentence_spans(found)]
+    wanted = set(_content(sentence)) - set(terms(_names(jurisdiction))) - frozenset().union(*_RIVALS)
+    near = _all_words(max(pieces, key=lambda piece: len(wanted & _widened(terms(piece)))))
+    anywhere = _all_words(found)
+    faults = []
+    for group in _RIVALS:
+        for word in sorted(group & said):
+            rivals = sorted(group - {word} - said)
+            if word not in anywhere and (other := [r for r in rivals if r in anywhere]):
+                faults.append(f"says '{word}' where the passage says '{other[0]}'")
+            elif word not in near and (other := [r for r in rivals if r in near]):
+                faults.append(f"says '{word}' where the passage says '{other[0]}'")
+    return faults
+
+
+def _all_words(text: str) -> frozenset[str]:
+    return frozenset(terms(text)) | frozenset(re.findall(r"[a-z]+", text.casefold()))
+
+
+_CRITICAL = frozenset(
+    """decid decis revok revoc suspend suspens annul accept reject refus grant pay payment fee charg visit audit fine penalti seiz
+    exempt guarante bank lawyer notari insur camera fenc bond deposit tax duti waiv free appeal court prison disqualifi ban
+    certif licens renew expir automat mandatori compulsori voluntari train background convict insolv bankrupt""".split()
+)
+"""What a provision turns on: a sentence that has one of these needs it, or a synonym, in its evidence."""
+
+
+def _critical_words(sentence: str, known: str) -> list[str]:
+    held = _widened(terms(known))
+    missing = [term for term in dict.fromkeys(terms(sentence)) if term in _CRITICAL and term not in held]
+    return [f"speaks of {', '.join(missing)}, which the passage does not"] if missing else []
+
+
+def _actors(text: str) -> set[str]:
+    """Who stands next before each verb of duty or action, in one spelling each."""
+    found: set[str] = set()
+    for verb in _MODAL.finditer(text):
+        before = text[max(0, verb.start() - 60) : verb.start()]
+        named = list(_ACTORS.finditer(before))
+        if named:
+            found.add(_actor(named[-1].group()))
+    return found
+
+
+def _actor(word: str) -> str:
+    plain = word.casefold()
+    plain = re.sub(r"ies$", "y", plain)
+    if plain != "customs":
+        plain = re.sub(r"(?<!s)s$", "", plain)
+    return _SAME_ACTOR.get(plain, plain)
+
+
+def _wrong_actor(sentence: str, found: str) -> list[str]:
+    said, held = _actors(sentence), _actors(found)
+    if said and held and not said & held:
+        return [f"has {', '.join(sorted(said))} do what {', '.join(sorted(held))} does"]
+    return []
