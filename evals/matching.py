@@ -20,16 +20,15 @@ _DASHES = str.maketrans(dict.fromkeys("‐‑‒–—−", "-") | dict.fromkeys
 _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 _WORD = re.compile(r"[a-z]+")
 _CARDINALS = {
-    word: str(value)
-    for value, word in enumerate(
-        "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-        "nineteen twenty".split(),
-        start=2,
-    )
-} | {"thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70", "eighty": "80", "ninety": "90"}
-_MONTHS = tuple(
-    "january february march april may june july august september october november december".split()
-)  # fmt: skip
+    "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
+    "ten": "10", "eleven": "11", "twelve": "12", "thirteen": "13", "fourteen": "14", "fifteen": "15", "sixteen": "16",
+    "eighteen": "18", "twenty": "20", "thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70",
+    "eighty": "80", "ninety": "90",
+}  # fmt: skip
+# "may" and "march" are words of other meanings too.
+_MONTHS = frozenset(
+    ("january", "february", "april", "june", "july", "august", "september", "october", "november", "december")
+)
 
 
 def plain(text: str) -> str:
@@ -49,13 +48,13 @@ def _pattern(wanted: str) -> re.Pattern[str]:
     """Words may go on at the right ("risk" is in "risks"); numbers, acronyms and what ends in a space may not."""
     folded = plain(wanted)
     core = folded.strip()
-    closed = wanted != wanted.rstrip() or core[-1].isdigit() or (wanted.strip().isupper() and wanted.isascii())
-    left = r"(?<![^\W_])(?<!\d[.,])" if core[0].isdigit() else r"(?<![^\W_])" if core[0].isascii() else ""
-    if core[0].isalnum() is False:
-        left = ""
-    right = ""
-    if closed and core[-1].isascii() and core[-1].isalnum():
-        right = r"(?!\d|[.,]\d)" if core[-1].isdigit() else r"(?![^\W_])"
+    left = right = ""
+    if core[0].isascii() and core[0].isalnum():
+        left = r"(?<![^\W_])(?<!\d[.,])" if core[0].isdigit() else r"(?<![^\W_])"
+    if core[-1].isdigit():
+        right = r"(?!\d|[.,]\d)"
+    elif core[-1].isascii() and (folded != folded.rstrip() or (wanted.strip().isupper() and wanted.isascii())):
+        right = r"(?![^\W_])"
     return re.compile(left + re.escape(core) + right)
 
 
@@ -84,7 +83,7 @@ def numbers(text: str) -> frozenset[str]:
     for word in _WORD.findall(folded):
         if word in _CARDINALS:
             found.add(_CARDINALS[word])
-        elif word in _MONTHS and word not in ("may", "march"):
+        elif word in _MONTHS:
             found.add(word)
     return frozenset(found)
 
@@ -101,7 +100,7 @@ class Sentence:
 def answer_sentences(answer: str) -> list[Sentence]:
     """Cut an answer's Markdown into sentences; headings are no sentences.
 
-    >>> [(s.text, s.markers) for s in answer_sentences("One. Two [1][2].\\n- Three [1]")]
+    >>> [(s.text, s.markers) for s in answer_sentences("One. Two [1][2]. Three [1]")]
     [('One.', ()), ('Two', (1, 2)), ('Three', (1,))]
     """
     found: list[Sentence] = []

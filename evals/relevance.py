@@ -1,11 +1,13 @@
-"""Which passages are relevant to a question: derived from its facts, because the sets are written without sight of the notes.
+"""Which passages are relevant to a question: derived from its facts.
 
-A passage is relevant when it is of one of the question's jurisdictions, verified, in force today, open to the public, and
-holds at least one of the question's facts; its grade is the number of facts that it holds.
+The questions are written without sight of the notes, so nobody has marked passages by hand. A passage is relevant when
+it is of one of the question's jurisdictions, verified, in force today, open to the public, and holds at least one of the
+question's facts; its grade is the number of facts that it holds.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +31,8 @@ class Judgements:
 
     grades: dict[str, int]
     holders: tuple[frozenset[str], ...]
+    provisions: frozenset[str] = frozenset()
+    """Ids of the passages whose pinpoint is one of the question's references, or a part of one."""
 
     @property
     def held(self) -> bool:
@@ -36,27 +40,58 @@ class Judgements:
         return all(self.holders)
 
 
-class Judge:
-    """Derives judgements over one index."""
+class Relevance:
+    """Derives the judgements of questions over one index."""
 
     def __init__(self, index: Index) -> None:
-        self._by_jurisdiction: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._by_jurisdiction: dict[str, list[tuple[str, str, frozenset[str]]]] = defaultdict(list)
         on = today()
         for passage in index.store.all():
             if _eligible(passage, on):
-                self._by_jurisdiction[passage.jurisdiction].append((passage.id, plain(passage.text)))
+                self._by_jurisdiction[passage.jurisdiction].append(
+                    (passage.id, plain(passage.text), _pinpoint(passage.reference))
+                )
 
-    def judge(self, question: EvalQuestion) -> Judgements:
+    def judgements(self, question: EvalQuestion) -> Judgements:
         """Judgements for one question."""
         pool = [entry for code in question.jurisdictions for entry in self._by_jurisdiction.get(code, ())]
         holders = tuple(
-            frozenset(identifier for identifier, text in pool if holds_fact(text, fact)) for fact in question.facts
+            frozenset(identifier for identifier, text, _ in pool if holds_fact(text, fact)) for fact in question.facts
         )
         grades: dict[str, int] = defaultdict(int)
         for ids in holders:
             for identifier in ids:
                 grades[identifier] += 1
-        return Judgements(dict(grades), holders)
+        wanted = [tokens for reference in question.references if (tokens := _pinpoint(reference))]
+        provisions = frozenset(
+            identifier for identifier, _, pinpoint in pool if any(tokens <= pinpoint for tokens in wanted)
+        )
+        return Judgements(dict(grades), holders, provisions)
+
+
+_GENERIC = frozenset(
+    (
+        "art",
+        "arts",
+        "article",
+        "articles",
+        "s",
+        "ss",
+        "section",
+        "sections",
+        "para",
+        "paras",
+        "item",
+        "rule",
+        "rules",
+        "reg",
+    )
+) | {"no", "of", "the", "and", "to"}
+
+
+def _pinpoint(reference: str) -> frozenset[str]:
+    """What identifies a provision in a reference: its instrument's words, its numbers and letters."""
+    return frozenset(re.findall(r"[^\W_]+", reference.casefold())) - _GENERIC
 
 
 def _eligible(passage: Passage, on: int) -> bool:
@@ -80,8 +115,6 @@ def retrieval_scores(ranked: Sequence[str], judgements: Judgements) -> dict[str,
     held = [ids for ids in judgements.holders if ids]
     scores["facts@5"] = sum(bool(ids & first) for ids in held) / len(held)
     return scores
-
-
 
 
 def _measured(ranked: tuple[str, ...], grades: tuple[tuple[str, int], ...]) -> dict[str, float]:

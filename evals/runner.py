@@ -1,0 +1,282 @@
+"""Runs questions through the pipeline and keeps what came of each: a run can be resumed, compared and reported."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from assistant.answer import Answer, Question, QuestionError, Turn
+from assistant.context import Context
+from assistant.pipeline import STEPS, answer_question
+from assistant.settings import Settings
+from assistant.settings import settings as process_settings
+from evals.metrics import Scores, missing_facts, readability, score
+from evals.questions import EvalError, EvalQuestion, Split, load_questions
+from evals.relevance import Relevance
+from indexing.search import Hit, Index
+
+DEPTH = 10
+"""Retrieved passages that are kept and measured."""
+RESULTS = "results.jsonl"
+RUN = "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What a run was made with."""
+
+    split: str
+    sets: tuple[str, ...]
+    questions: int
+    index_version: str
+    embedding_model: str
+    composer: str
+    started: str
+    workers: int
+    machine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """A passage that was retrieved; `grade` is the number of expected facts that it holds."""
+
+    passage_id: str
+    jurisdiction: str
+    reference: str
+    score: float
+    grade: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One question, its answer, and what was measured."""
+
+    question: EvalQuestion
+    answer: dict[str, Any]
+    """`Answer.to_json()`."""
+    retrieved: tuple[Retrieved, ...]
+    scores: Scores
+    violations: tuple[str, ...]
+    missing: tuple[tuple[str, ...], ...]
+    """Expected facts that the answer does not state."""
+    readability: dict[str, float]
+
+    @property
+    def total_ms(self) -> float:
+        """Time of all steps together."""
+        return float(sum(self.answer["timings_ms"].values()))
+
+    def to_json(self) -> str:
+        """One line of results.jsonl."""
+        return json.dumps(asdict(self) | {"question": self.question.model_dump(mode="json")}, ensure_ascii=False)
+
+    @classmethod
+    def of_json(cls, line: str) -> Result:
+        """Read what `to_json` wrote."""
+        fields = json.loads(line)
+        return cls(
+            question=EvalQuestion.model_validate(fields["question"]),
+            answer=fields["answer"],
+            retrieved=tuple(Retrieved(**entry) for entry in fields["retrieved"]),
+            scores=fields["scores"],
+            violations=tuple(fields["violations"]),
+            missing=tuple(tuple(fact) for fact in fields["missing"]),
+            readability=fields["readability"],
+        )
+
+
+class Evaluation:
+    """Asks and measures questions over one index."""
+
+    def __init__(self, index: Index, settings: Settings) -> None:
+        self._index = index
+        self._settings = settings
+        self._relevance = Relevance(index)
+
+    def evaluate(self, question: EvalQuestion) -> Result:
+        """Ask one question, after the earlier ones of its conversation, and measure the answer."""
+        history: tuple[Turn, ...] = ()
+        for earlier in question.history:
+            answer, _ = self._ask(Question(text=earlier, history=history))
+            history = (*history, Turn(earlier, answer.answer, answer.status, answer.jurisdictions))
+        answer, hits = self._ask(Question(text=question.question, history=history))
+        judgements = self._relevance.judgements(question)
+        plain = answer.to_json()
+        scores, violations = score(question, plain, [hit.passage.id for hit in hits], judgements, self._index)
+        return Result(
+            question=question,
+            answer=plain,
+            retrieved=tuple(_retrieved(hit, judgements.grades) for hit in hits[:DEPTH]),
+            scores=scores,
+            violations=tuple(violations),
+            missing=tuple(missing_facts(question, plain)),
+            readability=readability(answer.answer) if answer.status == "answered" else {},
+        )
+
+    def _ask(self, question: Question) -> tuple[Answer, list[Hit]]:
+        """The answer, and what was retrieved for it: the lists of several programmes merged rank by rank."""
+        seen: list[Context] = []
+        try:
+            *_, last = answer_question(question, self._index, self._settings, (("observe", seen.append), *STEPS))
+        except QuestionError as error:
+            raise EvalError(f"the pipeline refuses the question '{question.text[:60]}': {error}") from error
+        assert last.answer is not None
+        last.answer.timings_ms.pop("observe", None)
+        return last.answer, _merged(list(seen[0].hits.values()))
+
+
+def _merged(lists: Sequence[list[Hit]]) -> list[Hit]:
+    deepest = max(map(len, lists), default=0)
+    merged = {hits[rank].passage.id: hits[rank] for rank in range(deepest) for hits in lists if rank < len(hits)}
+    return list(merged.values())
+
+
+def _retrieved(hit: Hit, grades: dict[str, int]) -> Retrieved:
+    passage = hit.passage
+    return Retrieved(
+        passage.id, passage.jurisdiction, passage.reference, round(hit.score, 4), grades.get(passage.id, 0)
+    )
+
+
+def run(
+    split: Split,
+    sets: Sequence[str],
+    out_dir: Path,
+    *,
+    workers: int = 1,
+    resume: bool = False,
+    settings: Settings | None = None,
+    show_progress: bool = True,
+) -> Path:
+    """Ask all questions of a split and write run.json and results.jsonl into `out_dir`, which is returned.
+
+    With `resume`, questions that `out_dir` already holds are not asked again.
+
+    Raises:
+        EvalError: bad question sets; a folder that holds another run; questions that the pipeline refuses.
+        IndexMissing, IndexUnusable: see `indexing.versions`.
+    """
+    settings = settings or process_settings()
+    questions = load_questions(split, sets)
+    index = Index.open(settings.index, settings.embedding_model)
+    info = RunInfo(
+        split=split,
+        sets=tuple(sets),
+        questions=len(questions),
+        index_version=index.version,
+        embedding_model=index.manifest.model,
+        composer=settings.llm or "extractive",
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        workers=workers,
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU",
+    )
+    done = _prepare(out_dir, info, resume)
+    left = [question for question in questions if question.id not in done]
+    with (out_dir / RESULTS).open("a", encoding="utf-8") as lines:
+        for result in _progress(_evaluated(left, index, settings, workers), len(done), len(questions), show_progress):
+            lines.write(result.to_json() + "\n")
+            lines.flush()
+    index.close()
+    return out_dir
+
+
+def _prepare(out_dir: Path, info: RunInfo, resume: bool) -> set[str]:
+    """Make or check the run's folder; ids of the questions that it holds."""
+    out_dir.mkdir(parents=True, exist_ok=True)
+    if (out_dir / RUN).exists():
+        if not resume:
+            raise EvalError(f"{out_dir} already holds a run; resume it or choose another folder")
+        before = read_info(out_dir)
+        for field in ("split", "sets", "index_version", "composer"):
+            if getattr(before, field) != getattr(info, field):
+                raise EvalError(f"{out_dir} was run with another {field.replace('_', ' ')}; start a new run")
+        return _keep_whole_lines(out_dir / RESULTS)
+    (out_dir / RUN).write_text(json.dumps(asdict(info), indent=1), encoding="utf-8")
+    return set()
+
+
+def _keep_whole_lines(path: Path) -> set[str]:
+    """Drop the last line if a killed run left it half-written; ids of the rest."""
+    if not path.exists():
+        return set()
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
+    return {Result.of_json(line).question.id for line in whole.splitlines()}
+
+
+def _evaluated(questions: Sequence[EvalQuestion], index: Index, settings: Settings, workers: int) -> Iterator[Result]:
+    if workers <= 1 or len(questions) < 2:
+        evaluation = Evaluation(index, settings)
+        yield from map(evaluation.evaluate, questions)
+        return
+    # A forked process would share the database handles and the threads of this one.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _open_in_worker, (settings,)) as pool:
+        futures = [pool.submit(_evaluate_in_worker, question) for question in questions]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+_worker: dict[str, Evaluation] = {}
+
+
+def _open_in_worker(settings: Settings) -> None:
+    _worker["evaluation"] = Evaluation(Index.open(settings.index, settings.embedding_model), settings)
+
+
+def _evaluate_in_worker(question: EvalQuestion) -> Result:
+    return _worker["evaluation"].evaluate(question)
+
+
+def _progress(results: Iterable[Result], done: int, total: int, show: bool) -> Iterator[Result]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not (show and console.is_terminal)) as bar:
+        task = bar.add_task("questions", total=total, completed=done)
+        for result in results:
+            yield result
+            bar.advance(task)
+
+
+def read_info(run_dir: Path) -> RunInfo:
+    """What a run was made with.
+
+    Raises:
+        EvalError: the folder holds no run.
+    """
+    try:
+        fields = json.loads((run_dir / RUN).read_text(encoding="utf-8"))
+        return RunInfo(**fields | {"sets": tuple(fields["sets"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise EvalError(f"{run_dir} holds no run; make one with 'aeo eval run'") from error
+
+
+def read_results(run_dir: Path) -> list[Result]:
+    """The results of a run, by question id.
+
+    Raises:
+        EvalError: the folder holds no run, or one of another release.
+    """
+    read_info(run_dir)
+    path = run_dir / RESULTS
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    try:
+        return sorted((Result.of_json(line) for line in lines), key=lambda result: result.question.id)
+    except (ValueError, TypeError, KeyError) as error:
+        raise EvalError(f"{path} is incomplete or of another release; resume the run or make a new one") from error
