@@ -1,0 +1,1 @@
+"""Slack: the same answers as everywhere, once, in Slack's own forms (docs/slack.md)."""
