@@ -47,6 +47,8 @@ class Question:
     conversation_id: str | None = None
     history: tuple[Turn, ...] = ()
     """Earlier turns, oldest first."""
+    asker: str = ""
+    """Whose account the model's tokens go to; "": nobody's in particular."""
     officer_access: bool = False
     """Whether passages restricted to officers are open to the asker: on the command line only, until there are accounts."""
 
@@ -111,3 +113,5 @@ class Event:
     kind: Literal["step", "sentence", "answer"]
     text: str = ""
     answer: Answer | None = None
+    trace: tuple[dict[str, Any], ...] = ()
+    """With the whole answer: what a language model decided, and what was dropped and why."""

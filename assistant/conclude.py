@@ -63,21 +63,22 @@ def written(sections: tuple[Section, ...]) -> tuple[str, list[Support]]:
         if len(sections) > 1:
             blocks.append(f"**{section.title}**")
         for statement in section.statements:
-            marked = _marked(statement, numbers, supports)
+            text = marked(statement, numbers, supports)
             if statement.bullet:
                 separator = "\n" if blocks and blocks[-1].split("\n")[-1].startswith("- ") else ""
                 if separator:
-                    blocks[-1] += f"\n- {marked}"
+                    blocks[-1] += f"\n- {text}"
                 else:
-                    blocks.append(f"- {marked}")
+                    blocks.append(f"- {text}")
             elif statement.leads or not blocks:
-                blocks.append(marked)
+                blocks.append(text)
             else:
-                blocks[-1] += f" {marked}"
+                blocks[-1] += f" {text}"
     return "\n\n".join(blocks), supports
 
 
-def _marked(statement: Statement, numbers: dict[tuple[str, int, int], int], supports: list[Support]) -> str:
+def marked(statement: Statement, numbers: dict[tuple[str, int, int], int], supports: list[Support]) -> str:
+    """A statement with its markers; `numbers` and `supports` are filled as new ones are given out."""
     markers = ""
     for support in statement.support:
         key = (support.passage.id, support.start, support.end)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from assistant.answer import Audience, Question, Reason, Status
+from assistant.answer import Audience, Event, Question, Reason, Status
 from assistant.concepts import Concept
 from assistant.settings import Settings
 from indexing.passages import Passage
@@ -69,6 +70,12 @@ class Context:
     notices: list[str] = field(default_factory=list)
     suggestions: list[str] = field(default_factory=list)
     composer: str = "extractive"
+    language: str = "en"
+    """ISO 639-1 code of the language to answer in."""
+    trace: list[dict[str, Any]] = field(default_factory=list)
+    """What a language model decided and what became of each of its sentences; empty without one."""
+    streamed: bool = False
+    """Whether a step has already shown the sentences."""
 
     def decline(self, reason: Reason, message: str) -> None:
         """End with `declined`."""
@@ -80,4 +87,5 @@ class Context:
         self.suggestions = choices
 
 
-Step = Callable[[Context], None]
+Step = Callable[[Context], Iterator[Event] | None]
+"""A step that returns an iterator shows verified sentences while it works."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 from assistant.answer import Answer, Event, Question
 from assistant.conversations import Conversations
@@ -14,6 +16,9 @@ from corpus.programmes import Programme, programmes
 from indexing.passages import Document, Passage
 from indexing.search import Filter, Hit, Index
 from indexing.versions import current_version
+
+MOST_TRACES = 500
+"""Answers whose trace is kept in memory."""
 
 
 class Assistant:
@@ -28,6 +33,7 @@ class Assistant:
         self.conversations = Conversations(settings.database_url)
         self._index: Index | None = None
         self._opening = threading.Lock()
+        self._traces: dict[str, tuple[dict[str, Any], ...]] = {}
 
     @property
     def index(self) -> Index:
@@ -41,7 +47,7 @@ class Assistant:
                 opened = self._index
         return opened
 
-    def stream(self, question: Question) -> Iterator[Event]:
+    def stream(self, question: Question) -> Generator[Event]:
         """Answer step by step; the last event holds the whole answer.
 
         With a conversation id, earlier turns are read first and the answer is appended.
@@ -51,10 +57,23 @@ class Assistant:
         """
         if question.conversation_id and not question.history:
             question = replace(question, history=self.conversations.turns(question.conversation_id))
-        for event in answer_question(question, self.index, self.settings):
-            if event.answer is not None:
-                self.conversations.record(event.answer)
-            yield event
+        with closing(answer_question(question, self.index, self.settings)) as events:
+            for event in events:
+                if event.answer is not None:
+                    self.conversations.record(event.answer)
+                    self._keep_trace(event)
+                yield event
+
+    def trace(self, answer_id: str) -> tuple[dict[str, Any], ...]:
+        """What a language model decided for a recent answer, and what was dropped and why; () where there is none."""
+        return self._traces.get(answer_id, ())
+
+    def _keep_trace(self, event: Event) -> None:
+        if event.answer is not None and event.trace:
+            with self._opening:
+                self._traces[event.answer.id] = event.trace
+                while len(self._traces) > MOST_TRACES:
+                    del self._traces[next(iter(self._traces))]
 
     def ask(self, question: Question) -> Answer:
         """The whole answer; see `stream`."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from assistant.programmes import mentions
 from assistant.verify import figures
-from corpus.programmes import programmes
+from corpus.programmes import programmes, territory_names
 from indexing.analysis import terms
 from indexing.sentences import sentence_spans
 
@@ -26,6 +26,8 @@ Span = tuple[int, int]
 THRESHOLD = 0.80
 """Sentences that score below are not supported."""
 LEXICAL_WEIGHT = 0.5
+NOVELTY = 0.12
+"""Taken off for each word that the evidence does not hold."""
 MOST_EVIDENCE = 2
 """Sentences of one passage that together may support a sentence."""
 
@@ -62,7 +64,7 @@ _RIVALS = tuple(
         "open close", "public confidenti", "buyer seller", "posit negat", "primari altern", "advanc basic", "valid invalid",
         "author unauthor", "aeoc aeo", "north south", "monthli quarter annual", "annual biennial", "domest foreign",
         "flexibl rigid", "temporari perman", "effect repeal", "hold releas", "held releas", "includ exclud", "add drop",
-        "introduc drop", "count ignor", "inform confidenti", "sold bought", "parent subsidiari", "twice onc", "save send",
+        "introduc drop", "new drop", "count ignor", "inform confidenti", "sold bought", "parent subsidiari", "twice onc", "save send",
         "continu stop", "continu end", "remain stop", "remain end", "stay end", "full basic", "full partial",
     )
 )  # fmt: skip
@@ -83,14 +85,17 @@ _SAME_ACTOR = {
 _PLAIN = frozenset(
     """aeo programm program provis guidanc accord yes answer case follow general also therefor thus howev addit addition name list
     mean way day-to-day so must may can shall need requir requir have has had do take make get give set hold keep includ exampl among
-    certain relev part kind type thing one well still alreadi just like such mani sever use whether within least most""".split()
+    certain relev part kind type thing one well still alreadi just like such mani sever use whether within least most
+    s stay deal cover place run ask see say said wrote write view laid occur besid chosen choos suit sinc want belong concern
+    exist turn come fall count reli believ think call speak meet stand contact fill toward expect known taken start immedi
+    both besides instead case everi sourc accord also name regard concern involv sort look help would""".split()
 )
 _SYNONYMS = tuple(
     frozenset(group.split())
     for group in (
         "decid decis", "revok revoc", "suspend suspens", "tell inform notifi communic told notif", "verifi check examin assess assess review",
         "appli applic", "qualifi elig", "reject refus", "must oblig mandatori", "busi compani firm undertak enterpris", "author authoris authoriz",
-        "begin start commenc open", "annual year yearli", "fee charg cost price", "valid expir last", "repeat recur", "send submit file lodg pass transmit provid",
+        "begin start commenc open", "annual year yearli", "fee charg cost price", "valid expir", "repeat recur", "send submit file lodg pass transmit provid",
         "immedi onc", "cure remedi correct", "remov repeal", "basi rest base found", "contact reach", "grade level tier class", "member particip",
         "sale sold sell", "site premis", "electron onlin", "supervis monitor", "consid account", "exclud exclus", "lack miss without", "issu grant",
         "area categori point subject", "condit criteria criterion requir", "need requir", "state declar", "audit examin", "agreement arrang", "end expir termin",
@@ -129,7 +134,8 @@ def evidence(sentence: str, passage: str, jurisdiction: str, embed: Embed, known
     vectors = embed([sentence, *pieces])
     cosine = float((vectors[1:] @ vectors[0]).max())
     lexical = coverage(sentence, f"{found} {_names(jurisdiction)} {known}")
-    score = LEXICAL_WEIGHT * lexical + (1 - LEXICAL_WEIGHT) * cosine
+    unheld = novel(sentence, f"{found} {_names(jurisdiction)} {known}")
+    score = LEXICAL_WEIGHT * lexical + (1 - LEXICAL_WEIGHT) * cosine - NOVELTY * len(unheld)
     faults = mismatches(sentence, found, passage, jurisdiction, known)
     return Evidence(chosen, round(score, 4), tuple(faults))
 
@@ -155,6 +161,12 @@ def coverage(sentence: str, found: str) -> float:
     if not wanted:
         return 1.0
     return sum(term in held for term in wanted) / len(wanted)
+
+
+def novel(sentence: str, found: str) -> list[str]:
+    """The sentence's words that `found` does not hold in any form."""
+    held = _widened(terms(found))
+    return [term for term in _content(sentence) if term not in held]
 
 
 def _content(sentence: str) -> list[str]:
@@ -199,7 +211,7 @@ def _names(jurisdiction: str) -> str:
     programme = programmes().get(jurisdiction)
     if programme is None:
         return jurisdiction
-    return " ".join([jurisdiction, programme.name, programme.authority, *programme.aliases, *programme.exact])
+    return " ".join([jurisdiction, programme.name, *programme.exact, *territory_names().get(jurisdiction, ())])
 
 
 def mismatches(sentence: str, found: str, passage: str, jurisdiction: str, known: str = "") -> list[str]:
@@ -209,6 +221,7 @@ def mismatches(sentence: str, found: str, passage: str, jurisdiction: str, known
         *_wrong_names(sentence, passage, jurisdiction, known),
         *_wrong_figures(sentence, found),
         *_misplaced_figures(sentence, found, jurisdiction),
+        *_misplaced_names(sentence, found, jurisdiction),
         *_wrong_designation(sentence, f"{passage} {known}"),
         *_wrong_polarity(sentence, found),
         *_left_open(sentence, found),
@@ -255,8 +268,8 @@ def _wrong_names(sentence: str, passage: str, jurisdiction: str, known: str) -> 
     missing: list[str] = []
     for match in _NAME.finditer(sentence):
         name = match.group().rstrip(".,;:'’").removesuffix("'s").removesuffix("’s")
-        begins = not sentence[: match.start()].strip(" \"'“‘(")
-        plain_word = name[1:].islower() or len(name) == 1
+        begins = not sentence[: match.start()].strip(" \"'“‘(") and not re.match(r" [A-Z][a-z]", sentence[match.end() :])
+        plain_word = name.isalpha() and (name[1:].islower() or len(name) == 1)
         if begins and plain_word:
             continue
         if re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", held):
@@ -355,6 +368,36 @@ def _crossed(own: dict[str, str], bound: list[dict[str, str]]) -> list[str]:
     return []
 
 
+def _names_in(text: str) -> frozenset[str]:
+    """Terms written as names inside a sentence: capitalised elsewhere than at its start, acronyms, addresses."""
+    found: set[str] = set()
+    for a, b in sentence_spans(text):
+        for match in _NAME.finditer(text, a, b):
+            word = match.group().rstrip(".,;:'’").removesuffix("'s").removesuffix("’s")
+            if match.start() > a or not word[1:].islower():
+                found |= set(terms(word))
+    return frozenset(found)
+
+
+def _misplaced_names(sentence: str, found: str, jurisdiction: str) -> list[str]:
+    """A name whose neighbours in the sentence stand, in the evidence, beside another name."""
+    plain = _ATTRIBUTION.sub("", sentence)
+    ours = frozenset(terms(_names(jurisdiction))) | {"aeo", "annex", "articl", "art"}
+    own = _names_in(plain) - ours
+    pieces = [(frozenset(terms(piece)), _names_in(piece) - ours) for piece in _clauses(_ATTRIBUTION.sub("", found))]
+    wanted = [term for term in _content(plain) if term not in own and term not in ours]
+    for name in sorted(own):
+        here = [words for words, _ in pieces if name in words]
+        beside = [words for words, names in pieces if name not in words and names - own]
+        if not here or not beside:
+            continue
+        near, far = frozenset().union(*here), frozenset().union(*beside)
+        elsewhere = sum(term in far and term not in near for term in wanted)
+        if elsewhere > sum(term in near for term in wanted):
+            return [f"{name} stands beside other words in the passage"]
+    return []
+
+
 _UNITS = frozenset({"day", "month", "year", "week", "hour"})
 _DESIGNATION = re.compile(r"\b([A-Z][a-z]+)s? (?:No\.? )?([A-Z]?\d[\w./()]*|[A-Z]\b)")
 
@@ -383,8 +426,8 @@ def _denied(text: str, scope: int) -> list[str]:
     for match in _NEGATION.finditer(plain):
         rest = _CLAUSE.split(plain[match.end() :])[0]
         stop = re.search(r"[.!?](\s|$)", rest)
-        after = [term for term in terms(rest[: stop.start()] if stop else rest) if term not in _PLAIN][:scope]
-        found += after or [term for term in terms(plain[: match.start()]) if term not in _PLAIN][-1:]  # "need not", "it does not"
+        after = terms(rest[: stop.start()] if stop else rest)[:scope]
+        found += after or terms(plain[: match.start()])[-1:]  # "need not", "it does not"
     return found
 
 
@@ -395,9 +438,9 @@ def _wrong_polarity(sentence: str, found: str) -> list[str]:
         return ["denies what the passage does not deny"]
     if negated and said and not any(term in held for term in said):
         return ["denies what the passage does not deny"]
-    if not negated:
-        affirmed = _affirmed(found)
-        left = [term for term in _content(sentence) if term in set(_denied(found, 2)) and term not in affirmed]
+    for a, b in sentence_spans(found) if not negated else ():
+        affirmed = _affirmed(found[a:b])
+        left = [term for term in terms(sentence) if term in set(_denied(found[a:b], 2)) and term not in affirmed]
         if left:
             return [f"leaves out a negation of the passage ({', '.join(left)})"]
     return []
@@ -432,9 +475,14 @@ def _wrong_modality(sentence: str, clause: str, found: str) -> list[str]:
         return ["says 'may' where the passage says 'must'"]
     if must and not _MUST.search(found) and _MAY.search(found):
         return ["says 'must' where the passage says 'may'"]
+    if must and re.search(r"\b(for example|for instance|such as|e\.g\.)", found) and not re.search(r"\b(example|instance|such as)\b", sentence):
+        return ["says 'must' where the passage gives an example"]
     only = re.search(r"\b(only|solely|exclusively)\b", sentence, re.I)
     if only and not re.search(r"\b(only|solely|exclusively|just|no other|unless|none)\b", found, re.I):
         return ["says 'only' where the passage does not"]
+    limit = re.search(r"\b(only|solely|exclusively)\b", clause, re.I)
+    if limit and not only and not re.search(r"\b(just|unless|not|except|no other|limited|without|cannot)\b", sentence, re.I):
+        return ["leaves out 'only'"]
     total = re.search(r"\b(all|every|always|both|any|automatically)\b", sentence, re.I)
     if total and not _ALWAYS.search(found):
         return [f"says '{total.group().casefold()}' where the passage does not"]
@@ -475,7 +523,8 @@ def _all_words(text: str) -> frozenset[str]:
 _CRITICAL = frozenset(
     """decid decis revok revoc suspend suspens annul accept reject refus grant pay payment fee charg visit audit fine penalti seiz
     exempt guarante bank lawyer notari insur camera fenc bond deposit tax duti waiv free appeal court prison disqualifi ban
-    certif licens renew expir automat mandatori compulsori voluntari train background convict insolv bankrupt""".split()
+    certif licens renew drop remov abolish repeal first second third last final
+    prohibit forbid forbidden expir automat mandatori compulsori voluntari train background convict insolv bankrupt""".split()
 )
 """What a provision turns on: a sentence that has one of these needs it, or a synonym, in its evidence."""
 

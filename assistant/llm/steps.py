@@ -1,0 +1,1 @@
+"""The steps of a language model among those of the pipeline."""
