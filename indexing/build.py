@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -156,8 +157,9 @@ def build_index(
             _write(folder, manifest, documents, passages, keys, vectors, chroma_url, progress)
             removed = _removed(store, passages) if store else 0
             publish(index, folder, manifest.version)
-        except OSError as error:
-            raise IndexUnusable(f"could not write the index at {index}: {error.strerror or error}") from error
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise IndexUnusable(f"could not write the index at {index}: {reason}; is the disk full?") from error
     return BuildReport(
         version=manifest.version,
         documents=len(documents),

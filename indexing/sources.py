@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from corpus import mra
 from corpus.loader import NOTES, load_note, note_paths
 from corpus.schema import CorpusError
 from indexing.notes import note_document
 from indexing.passages import Document, DocumentError, Passage, passage_id
+from indexing.structured import read_mra
 
 Documents = list[tuple[Document, list[Passage]]]
 
@@ -45,6 +47,11 @@ def digest_of(path: Path) -> str:
 def note_files(root: Path) -> list[SourceFile]:
     """The guidance notes under `root`."""
     return [SourceFile(f"notes/{p.relative_to(root).as_posix()}", p, digest_of(p), _read_note) for p in note_paths(root)]
+
+
+def shipped_files(notes_root: Path = NOTES) -> list[SourceFile]:
+    """The shipped guidance: the notes, and the structured data that answers may cite."""
+    return [*note_files(notes_root), SourceFile(f"data/{mra.PATH.name}", mra.PATH, digest_of(mra.PATH), read_mra)]
 
 
 def _read_note(path: Path) -> Documents:
@@ -137,7 +144,7 @@ def collection(source: Path | None, index: Path) -> list[SourceFile]:
         DocumentError: when `source` holds nothing that can be read.
     """
     if source is None:
-        return note_files(NOTES)
+        return shipped_files()
     if (source / "corpus.jsonl").exists():
         return beir_files(source)
     return note_files(source)

@@ -230,7 +230,7 @@ class _Splitter:
             return
         parent = len(self._levels)
         numbered = self._enter(rest, block)
-        context = self._context()
+        context = self._context() if numbered else ()
         if not (numbered and len(self._levels) > parent and self._absorbed(context)):
             self._close()
         self._group = _Group(context, [text], self._reference(), self._path(), block.page, len(self._levels))
@@ -263,8 +263,9 @@ class _Splitter:
         return f"§ {number}"
 
     def _bullet(self, text: str, block: Block) -> None:
+        self._levels = [level for level in self._levels if level.depth < block.level]
         group = self._group
-        if group is not None and self._fits([*group.context, *group.lines, text]):
+        if group is not None and group.reference == self._reference() and self._fits([*group.context, *group.lines, text]):
             group.lines.append(text)
             return
         lead = group.lines[0] if group and _leads(group.lines[0]) and not group.context else ""
@@ -277,8 +278,10 @@ class _Splitter:
         found = _numbers(text)
         depth = block.level if block.kind == "item" else 0
         if not found:
-            # Unnumbered text belongs to the numbered paragraph that is open, not to the points in it.
-            self._levels = [level for level in self._levels[:1] if level.value.isdigit() and not depth]
+            if block.level:
+                self._levels = [level for level in self._levels if level.depth <= block.level]
+            else:  # it belongs to the numbered paragraph that is open, not to the points in it
+                self._levels = [level for level in self._levels[:1] if level.value.isdigit() and not level.depth]
             return False
         for position, (shape, value) in enumerate(found):
             self._enter_one(shape, value, depth if position == 0 else depth and depth + position)
@@ -454,6 +457,18 @@ def _han_number(label: str) -> int:
         else:
             current = max(_HAN_DIGITS.index(sign) - 1, 0)
     return total + current
+
+
+def opens_paragraph(text: str) -> bool:
+    """Whether a line of text looks like the beginning of a numbered provision.
+
+    >>> opens_paragraph("(a) a name;"), opens_paragraph("Article 39 Criteria"), opens_paragraph("Article 39 of the Code")
+    (True, True, False)
+    """
+    if unit := _unit(text):
+        rest = unit[3].lstrip()
+        return not rest or not rest[0].islower()
+    return bool(_ITEM.match(text) or _DECIMAL.match(text))
 
 
 def _is_title(text: str) -> bool:

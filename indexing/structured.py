@@ -7,15 +7,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from corpus.mra import Arrangement, about, agree, load, name_of, partners_of, standing_status
+from corpus.mra import Arrangement, about, load, name_of, partners_of, standing_status
 from corpus.programmes import programmes
 from corpus.schema import CorpusError, Topic
 from indexing.passages import Document, DocumentError, Passage, passage_id
 
 HEADING = "Mutual recognition"
-_MONTHS = "January February March April May June July August September October November December".split()
+LIST_HEADING = "All partners"
+_MONTHS = [
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+]
+
+_MADE = {"in_force": "in force with", "signed": "signed, with no starting date found, with"}
+_NOT_MADE = {
+    "disputed": "sources differ on whether {here} has concluded an arrangement with",
+    "pilot": "{here} has a pilot, but no arrangement, with",
+    "action_plan": "{here} has an action plan, which is not yet an arrangement, with",
+    "negotiation": "{here} has been in talks, with no signed arrangement found, with",
+}
 
 
 def read_mra(path: Path) -> list[tuple[Document, list[Passage]]]:
@@ -54,6 +67,8 @@ def _document(code: str, rows: Sequence[Arrangement], digest: str) -> tuple[Docu
         for partner, found in bilateral.items()
         if found
     ]
+    if partners:
+        passages.insert(0, _list_passage(code, partners))
     passages += [
         _passage(code, name, regional_text(code, name, found, about(name, rows)), [*found, *about(name, rows)])
         for name, found in sorted(regional.items())
@@ -73,6 +88,14 @@ def _document(code: str, rows: Sequence[Arrangement], digest: str) -> tuple[Docu
         content_hash=digest,
     )
     return document, passages
+
+
+def _list_passage(code: str, partners: dict[str, list[Arrangement]]) -> Passage:
+    """All partners in one passage: what a question for the list of partners is answered with."""
+    rows = [row for found in partners.values() for row in _counting(found)]
+    passage = _passage(code, LIST_HEADING, list_text(code, partners), rows)
+    oldest = min(rows, key=lambda row: row.as_of)  # a list is as old as the oldest source in it
+    return replace(passage, as_of=oldest.as_of, undated=oldest.undated)
 
 
 def _passage(code: str, heading: str, text: str, rows: Sequence[Arrangement]) -> Passage:
@@ -101,29 +124,59 @@ def _passage(code: str, heading: str, text: str, rows: Sequence[Arrangement]) ->
 
 
 def pair_text(code: str, partner: str, rows: Sequence[Arrangement]) -> str:
-    """What the rows say of one pair, seen from `code`, in full sentences."""
+    """Say in full sentences what the rows hold of one pair, seen from `code`."""
     both = f"{name_of(code)} and {name_of(partner)}"
-    sentences = [_state(both, rows), *_signature(rows), *_scopes(rows), *_disputes(rows), *_notes(rows)]
+    sentences = [*_state(both, rows), *_scopes(rows), *_set_aside(rows), *_notes(rows)]
     return " ".join(_capital(sentence) for sentence in sentences)
 
 
 def regional_text(code: str, name: str, rows: Sequence[Arrangement], whole: Sequence[Arrangement]) -> str:
-    """What the rows say of a programme's part in a regional arrangement, in full sentences."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for row in rows:
-        if row.standing in ("current", "disputed"):
-            partners = groups.setdefault((row.status, row.in_force or ""), [])
-            if name_of(row.partner_of(code)) not in partners:
-                partners.append(name_of(row.partner_of(code)))
-    sentences = [f"{name_of(code)} takes part in the {name}{_according([_lead(rows)])}."]
-    for (status, start), partners in sorted(groups.items(), key=lambda item: (item[0][0], item[0][1])):
-        listed = _listed(partners)
+    """Say in full sentences what the rows hold of a programme's part in a regional arrangement."""
+    here = name_of(code)
+    sentences = [f"{here} takes part in the {name}{_according([_lead(rows)])}."]
+    for (start, status), partners in sorted(_grouped(code, rows).items(), key=lambda item: (not item[0][0], item[0])):
         if status == "in_force":
-            sentences.append(f"It applies between {name_of(code)} and {listed}{f' since {written(start)}' if start else ''}.")
+            sentences.append(f"it applies between {here} and {_listed(partners)}{_since(start)}.")
         else:
-            sentences.append(f"{name_of(code)} signed it with {listed}; the date from which it applies there was not found.")
-    sentences += [*_signature([*whole, *rows]), *_scopes(rows), *_disputes([*whole, *rows]), *_notes([*whole, *rows])]
+            sentences.append(
+                f"{here} signed it with {_listed(partners)}; the date from which it applies there was not found."
+            )
+    every = [*whole, *rows]
+    sentences += [*_signature(every, _lead(rows).source), *_disputed_signature(every)]
+    sentences += [*_scopes(rows), *_set_aside(every), *_notes(every)]
     return " ".join(_capital(sentence) for sentence in sentences)
+
+
+def list_text(code: str, partners: dict[str, list[Arrangement]]) -> str:
+    """Name all partners by state, furthest first."""
+    states: dict[str, list[str]] = {}
+    for partner, rows in partners.items():
+        disputed = len({row.status for row in rows if row.standing == "disputed"}) > 1
+        states.setdefault("disputed" if disputed else standing_status(rows) or "", []).append(name_of(partner))
+    here = name_of(code)
+    said = [f"{words} {_listed(names)}" for state, words in _MADE.items() if (names := states.get(state))]
+    sentences = (
+        [
+            f"the countries and customs territories with which {here} has AEO mutual recognition "
+            f"(MRA partners of {here}), as far as sources were found: {'; '.join(said)}."
+        ]
+        if said
+        else []
+    )
+    sentences += [
+        f"{words.format(here=here)} {_listed(states[state])}." for state, words in _NOT_MADE.items() if state in states
+    ]
+    return " ".join(_capital(sentence) for sentence in sentences)
+
+
+def _grouped(code: str, rows: Sequence[Arrangement]) -> dict[tuple[str, str], list[str]]:
+    """Names of the partners by starting date and status."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for row in _counting(rows):
+        partners = groups.setdefault((row.in_force or "", row.status), [])
+        if name_of(row.partner_of(code)) not in partners:
+            partners.append(name_of(row.partner_of(code)))
+    return groups
 
 
 def written(date: str) -> str:
@@ -136,76 +189,98 @@ def written(date: str) -> str:
     return " ".join(part for part in (day.lstrip("0"), _MONTHS[int(month) - 1] if month else "", year) if part)
 
 
-def _state(both: str, rows: Sequence[Arrangement]) -> str:
-    counting = [row for row in rows if row.standing in ("current", "disputed")]
+def _state(both: str, rows: Sequence[Arrangement]) -> Iterator[str]:
+    """How far the two are: in force, signed, on the way."""
     status = standing_status(rows)
-    shown = [row for row in counting if row.status == status]
+    shown = [row for row in _counting(rows) if row.status == status]
+    dates = [row.signed for row in shown if row.signed]
     according = _according(shown)
-    if status == "in_force":
+    if len({row.status for row in rows if row.standing == "disputed"}) > 1:
+        yield f"sources differ on AEO mutual recognition between {both}: {_readings(rows)}."
+    elif status == "in_force":
         starts = [row for row in shown if row.in_force]
-        if starts:
-            start = max((row.in_force or "" for row in starts), key=len)
-            according = _according([row for row in starts if row.in_force == start])
-            return f"AEO mutual recognition between {both} is in force since {written(start)}{according}."
-        return f"AEO mutual recognition between {both} is in force{according}."
-    if status == "signed":
-        return f"{both} have signed an AEO mutual recognition arrangement{according}; its starting date was not found."
-    if status == "pilot":
-        start = next((row.signed for row in shown if row.signed), None)
-        since = f" since {written(start)}" if start else ""
-        return f"{both} have run a pilot of AEO recognition{since}{according}."
-    if status == "action_plan":
-        date = next((row.signed for row in shown if row.signed), None)
-        when = f", signed {_on(date)}," if date else ""
-        return f"{both} have an action plan{when} towards AEO mutual recognition{according}; this is not yet an arrangement."
-    return f"{both} are negotiating AEO mutual recognition{according}; no signed arrangement was found."
+        start = max((row.in_force or "" for row in starts), key=len, default="")
+        dated = _according([row for row in starts if row.in_force == start] or shown)
+        yield f"AEO mutual recognition between {both} is in force{_since(start)}{dated}."
+        yield from _signature(rows, "")
+        yield from _disputed_signature(rows)
+    elif status == "signed":
+        signature = next(_signature(rows, ""), "").removeprefix("the arrangement was signed").rstrip(".")
+        said = (
+            f"signed an AEO mutual recognition arrangement{signature}"
+            if signature
+            else (f"have signed an AEO mutual recognition arrangement{according}")
+        )
+        yield f"{both} {said}; the date from which it applies was not found."
+        yield from _disputed_signature(rows)
+    elif status == "pilot":
+        since = _since(max(dates, default=""))
+        yield f"{both} have run a pilot of AEO recognition{since}{according}; it is no arrangement."
+    elif status == "action_plan":
+        when = f", signed {_on(max(dates))}," if dates else ""
+        yield f"{both} have an action plan{when} towards AEO mutual recognition{according}; this is no arrangement yet."
+    else:
+        yield f"{both} have been in talks on AEO mutual recognition{according}; no signed arrangement was found."
 
 
-def _signature(rows: Sequence[Arrangement]) -> Iterator[str]:
+def _signature(rows: Sequence[Arrangement], said: str) -> Iterator[str]:
+    """The most precise date of signature; its source is named unless that is `said`."""
     signed = [r for r in rows if r.signed and r.standing == "current" and r.status in ("signed", "in_force")]
     if signed:
         date = max((row.signed or "" for row in signed), key=len)
         given = [row for row in signed if row.signed == date]
-        yield f"the arrangement was signed {_on(date)}{_according(given)}."
+        according = "" if given[0].source == said else _according(given)
+        yield f"the arrangement was signed {_on(date)}{according}."
 
 
-def _scopes(rows: Sequence[Arrangement]) -> Iterator[str]:
-    scopes = list(dict.fromkeys(row.scope for row in rows if row.scope and row.standing in ("current", "disputed")))
-    if scopes:
-        yield f"it covers: {'; '.join(scopes)}."
-
-
-def _disputes(rows: Sequence[Arrangement]) -> Iterator[str]:
+def _disputed_signature(rows: Sequence[Arrangement]) -> Iterator[str]:
     disputed = [row for row in rows if row.standing == "disputed"]
-    readings = list(dict.fromkeys(f"{row.source} {_reading(row)}" for row in disputed))
-    if len(readings) > 1:
-        yield f"sources differ: {', but '.join(readings)}."
+    if len({row.signed for row in disputed}) > 1:
+        yield f"sources differ: {_readings(rows)}."
     elif disputed and disputed[0].signed:
         yield f"the arrangement was signed {_on(disputed[0].signed)}{_according(disputed)}."
-    for row in (row for row in rows if row.standing == "set_aside"):
-        yield f"another source, {row.source}, {_reading(row)}; this is not followed, because {row.note}."
+
+
+def _readings(rows: Sequence[Arrangement]) -> str:
+    disputed = [row for row in rows if row.standing == "disputed"]
+    return ", but ".join(dict.fromkeys(f"{row.source} {_reading(row)}" for row in disputed))
 
 
 def _reading(row: Arrangement) -> str:
     if row.signed:
         return f"dates the signature to {written(row.signed)}"
     named = {"signed": "a signed arrangement", "in_force": "recognition in force", "action_plan": "an action plan only"}
-    return f"speaks of {named.get(row.status, 'negotiations')}"
+    return f"speaks of {named.get(row.status, 'talks')}"
+
+
+def _scopes(rows: Sequence[Arrangement]) -> Iterator[str]:
+    scopes = list(dict.fromkeys(row.scope for row in _counting(rows) if row.scope))
+    if scopes:
+        yield f"it covers: {'; '.join(scopes)}."
+
+
+def _set_aside(rows: Sequence[Arrangement]) -> Iterator[str]:
+    for row in rows:
+        if row.standing == "set_aside":
+            yield f"another source, {row.source}, {_reading(row)}; this is not followed, because {row.note}."
+        elif row.standing == "superseded":
+            yield f"before that, {row.source} spoke of {'an action plan' if row.status == 'action_plan' else 'talks'}."
 
 
 def _notes(rows: Sequence[Arrangement]) -> Iterator[str]:
-    noted = dict.fromkeys((row.source, row.note) for row in rows if row.note and row.standing in ("current", "disputed"))
-    for source, note in noted:
+    for source, note in dict.fromkeys((row.source, row.note) for row in _counting(rows) if row.note):
         yield f"{source}: {note}."
-    for row in (row for row in rows if row.standing == "superseded"):
-        yield f"before that, {row.source} spoke of {'an action plan' if row.status == 'action_plan' else 'talks'}."
+
+
+def _counting(rows: Sequence[Arrangement]) -> list[Arrangement]:
+    return [row for row in rows if row.standing in ("current", "disputed")]
 
 
 def _lead(rows: Sequence[Arrangement]) -> Arrangement:
     """The row that the first sentence stands on: of the furthest state, best by kind of source, then with a date."""
     status = standing_status(rows)
     order = ("official", "mirror", "secondary")
-    shown = [row for row in rows if row.status == status and row.standing in ("current", "disputed")]
+    shown = [row for row in _counting(rows) if row.status == status]
     return min(shown or rows, key=lambda row: (row.in_force is None, order.index(row.source_type), row.signed is None))
 
 
@@ -214,6 +289,10 @@ def _according(rows: Sequence[Arrangement]) -> str:
     if all(row.source_type == "secondary" for row in rows):
         return f", according to {rows[0].source}"
     return ""
+
+
+def _since(date: str) -> str:
+    return f" since {written(date)}" if date else ""
 
 
 def _on(date: str) -> str:

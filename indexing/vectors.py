@@ -53,7 +53,23 @@ def _client(location: Path | str) -> Any:
 def write_chroma(
     location: Path | str, version: str, ids: Sequence[str], vectors: Vectors, jurisdictions: Sequence[str]
 ) -> None:
-    """Store the vectors of one version: in its own folder, or as a collection of its own on a server."""
+    """Store the vectors of one version: in its own folder, or as a collection of its own on a server.
+
+    Raises:
+        ChromaUnavailable: the server does not answer.
+        OSError: Chroma could not write.
+    """
+    try:
+        _write_chroma(location, version, ids, vectors, jurisdictions)
+    except ChromaUnavailable:
+        raise
+    except Exception as error:  # Chroma reports a full disk, a lost server and a bad name through many classes
+        raise OSError(None, f"Chroma could not store the vectors ({error})") from error
+
+
+def _write_chroma(
+    location: Path | str, version: str, ids: Sequence[str], vectors: Vectors, jurisdictions: Sequence[str]
+) -> None:
     client = _client(location)
     name = _COLLECTION if isinstance(location, Path) else f"{_COLLECTION}-{version}"
     if not isinstance(location, Path) and name in {collection.name for collection in client.list_collections()}:

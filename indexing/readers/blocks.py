@@ -18,9 +18,9 @@ class Block:
     kind: BlockKind
     text: str
     level: int = 0
-    """Of a heading: 1 is the highest. Of an item: how deep it is nested, from 1."""
+    """Of a heading: 1 is the highest. Of other text: how many lists it is in; 0 for items whose depth is not known."""
     marker: str = ""
-    """Of an item: its number as printed ("3.", "(a)"), "" for a bullet. Of a row: its first cell. Of a note: its sign."""
+    """Of an item: its number as printed ("3.", "(a)"), "" for a bullet. Of a row: its first cell. Of a note: sign."""
     page: int | None = None
     """Page of the original, from 1."""
 

@@ -15,22 +15,19 @@ from indexing.passages import DocumentError
 from indexing.readers.blocks import Block, Content, clean, note_sign, table_rows
 
 _DROPPED = frozenset(
-    ["script", "style", "noscript", "template", "svg", "iframe", "object", "embed", "nav", "button", "select", "input"]
-    + ["textarea", "canvas", "audio", "video", "map", "head"]
+    "script style noscript template svg iframe object embed nav button select input textarea canvas audio video map"
+    " head".split()
 )
 _BLOCKS = frozenset(
-    ["p", "div", "section", "article", "main", "blockquote", "pre", "address", "details", "summary", "figure", "body"]
-    + ["figcaption", "caption", "dl", "dt", "dd", "form", "fieldset", "legend", "center", "hr", "aside", "header", "footer"]
-    + ["td", "th", "tr", "tbody", "thead", "tfoot", "html"]
+    "p div section article main blockquote pre address details summary figure figcaption caption dl dt dd form fieldset"
+    " legend center hr aside header footer td th tr tbody thead tfoot body html".split()
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-_NOTE_TARGET = re.compile(r"#.*(?:fn|ftn|note|ref)", re.IGNORECASE)
 # What numbers an item when a page sets it in a column of its own, as the EU's Official Journal does.
 _LONE_NUMBER = re.compile(r"[(（]?[\w]{1,5}[.)）]|[(（][\w]{1,5}[)）]|[-–—•·]")
 # A line that begins like this begins a paragraph, though only <br> parts it from the one before.
 _NEW_LINE = re.compile(r"\(?\w{1,4}[.)]\s|(?:article|section|§|第)\s*\S", re.IGNORECASE)
-_DEEPEST = 250
 
 
 def read_html(path: Path, charset: str = "") -> Content:
@@ -50,7 +47,7 @@ def read_html(path: Path, charset: str = "") -> Content:
     reader = _Reader()
     reader.read(root)
     if not reader.blocks:
-        raise DocumentError(f"{path.name}: the page has no text (it may need JavaScript); save it from a browser as PDF")
+        raise DocumentError(f"{path.name}: the page has no text (it may need JavaScript); save it as PDF in a browser")
     return Content(reader.blocks, properties, [f"{path.name}: {notice}" for notice in notices])
 
 
@@ -71,6 +68,10 @@ def _decoded(path: Path, charset: str, notices: list[str]) -> str:
     return found.unicode_markup
 
 
+_MODIFIED = "@name='dcterms.modified' or @name='DCTERMS.modified' or @property='article:modified_time'"
+_AROUND = "//body/header | //body/footer | //*[@role='banner' or @role='navigation' or @role='contentinfo']"
+
+
 def _properties(tree: Any) -> dict[str, str]:
     def first(xpath: str) -> str:
         found = tree.xpath(xpath)
@@ -81,9 +82,7 @@ def _properties(tree: Any) -> dict[str, str]:
         "language": first("//html/@lang").partition("-")[0].casefold(),
         "publisher": first("//meta[@property='og:site_name']/@content"),
         "url": first("//link[@rel='canonical']/@href"),
-        "as_of": (
-            first("//meta[@name='dcterms.modified' or @name='DCTERMS.modified' or @property='article:modified_time']/@content")
-        )[:10],
+        "as_of": first(f"//meta[{_MODIFIED}]/@content")[:10],
     }
     if not found["url"].startswith(("http://", "https://")):
         del found["url"]
@@ -98,7 +97,7 @@ def _main_part(tree: Any) -> Any:
         return mains[0]
     bodies = tree.xpath("//body")
     body = bodies[0] if bodies else tree
-    for element in tree.xpath("//body/header | //body/footer | //*[@role='banner' or @role='navigation' or @role='contentinfo']"):
+    for element in tree.xpath(_AROUND):
         if element is not body:
             element.drop_tree()
     return body
@@ -126,10 +125,12 @@ class _Reader:
         self._lists: list[int | None] = []  # per open list: the next number, None for bullets
         self._styles: list[str] = []
         self._marker: str | None = None  # of an item whose text is still to come
-        self._notes: dict[str, str] = {}  # id of a footnote's element: its sign
+        self._column = False  # the marker stands in a table's column: its depth is not known
+        self._notes: dict[Any, str] = {}
 
     def read(self, root: Any) -> None:
-        self._notes = _note_targets(root)
+        self._notes = _notes(root)
+        _raise_signs(root)
         skip: Any = None
         for event, element in etree.iterwalk(root, events=("start", "end")):
             if skip is not None:
@@ -156,11 +157,9 @@ class _Reader:
     def _taken_whole(self, element: Any) -> bool:
         """Footnotes, data tables and columns of numbers are read as one; their inside is not walked."""
         tag = element.tag
-        if (name := element.get("id") or element.get("name")) in self._notes:
-            holder = element if clean(element.text_content()) and tag not in ("a", "sup", "span") else None
-            if holder is not None:
-                self._footnote(holder, self._notes[name])
-                return True
+        if element in self._notes:
+            self._footnote(element, self._notes[element])
+            return True
         if tag == "table" and _is_data(element):
             self._flush()
             caption = element.find("caption")
@@ -173,6 +172,7 @@ class _Reader:
             self._flush()
             marker = clean(element.text_content())
             self._marker = "" if marker in "-–—•·" else marker
+            self._column = True
             return True
         return False
 
@@ -196,8 +196,6 @@ class _Reader:
             self._marker = self._next_marker(element)
         elif tag == "br":
             self._text.append("\n")
-        elif tag == "sup":
-            self._sup(element)
         elif tag in _BLOCKS:
             self._flush()
             if tag == "dd":
@@ -210,20 +208,14 @@ class _Reader:
             if tag in _HEADINGS:
                 self._heading = 0
             elif tag in ("li", "dd", "tr"):
-                self._marker = None
+                if self._marker and tag == "tr":
+                    self.blocks.append(Block("paragraph", self._marker))
+                self._marker, self._column = None, False
         elif tag in ("ul", "ol", "menu"):
             self._flush()
             if self._lists:
                 self._lists.pop()
                 self._styles.pop()
-
-    def _sup(self, element: Any) -> None:
-        """Raise a sign: "m<sup>2</sup>" and the signs of footnotes."""
-        sign = clean(element.text_content()).strip("[]()")
-        if sign.isdigit():
-            for child in list(element):
-                element.remove(child)
-            element.text = note_sign(sign)
 
     def _next_marker(self, item: Any) -> str:
         if not self._lists or self._lists[-1] is None:
@@ -238,10 +230,11 @@ class _Reader:
             if self._heading:
                 self.blocks.append(Block("heading", text, level=self._heading))
             elif self._marker is not None:
-                self.blocks.append(Block("item", text, level=max(len(self._lists), 1), marker=self._marker))
-                self._marker = None
+                level = 0 if self._column else max(len(self._lists), 1)
+                self.blocks.append(Block("item", text, level=level, marker=self._marker))
+                self._marker, self._column = None, False
             else:
-                self.blocks.append(Block("paragraph", text))
+                self.blocks.append(Block("paragraph", text, level=len(self._lists)))
 
 
 def _lines(raw: str) -> list[str]:
@@ -270,7 +263,8 @@ def _letters(number: int) -> str:
 
 def _roman_numeral(number: int) -> str:
     text = ""
-    for worth, sign in ((100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i")):
+    signs = zip((100, 90, 50, 40, 10, 9, 5, 4, 1), "c xc l xl x ix v iv i".split(), strict=True)
+    for worth, sign in signs:
         text += sign * (number // worth)
         number %= worth
     return text
@@ -284,22 +278,39 @@ _STYLES: dict[str, Callable[[int], str]] = {
 }
 
 
-def _note_targets(root: Any) -> dict[str, str]:
-    """Ids of footnotes by the signs that refer to them: <sup><a href="#fn1">1</a></sup> and the like."""
-    found: dict[str, str] = {}
-    for link in root.iter("a"):
-        target = link.get("href", "")
+def _notes(root: Any) -> dict[Any, str]:
+    """Footnotes by their element, with the sign that refers to them: <sup><a href="#fn1">1</a></sup> and the like.
+
+    A link upwards is a note's link back to the text.
+    """
+    places: dict[str, tuple[int, Any]] = {}
+    links: list[tuple[int, Any]] = []
+    for place, element in enumerate(root.iter(etree.Element)):
+        if name := element.get("id") or element.get("name"):
+            places.setdefault(name, (place, element))
+        if element.tag == "a" and element.get("href", "").startswith("#"):
+            links.append((place, element))
+    found: dict[Any, str] = {}
+    for place, link in links:
+        target, element = places.get(link.get("href")[1:], (-1, None))
         sign = clean(link.text_content()).strip("[]()")
-        parent = link.getparent()
-        raised = (parent is not None and parent.tag == "sup") or link.find("sup") is not None
-        if _NOTE_TARGET.match(target) and re.fullmatch(r"\d{1,3}|\*{1,3}|[a-z]|†|‡", sign):
-            name = target.partition("#")[2]
-            if raised or "doc-noteref" in link.get("role", ""):
-                found.setdefault(name, sign)
-    # A note's own link back to the text is raised too, in some pages; the earlier of the two is the reference.
-    order = [element.get("id") or element.get("name") for element in root.iter(etree.Element)]
-    first_link = {link.get("href", "").partition("#")[2]: i for i, link in enumerate(root.iter("a"))}
-    return {name: sign for name, sign in found.items() if name in order and name in first_link}
+        raised = any(near is not None and near.tag == "sup" for near in (link.getparent(), link.find(".//sup")))
+        brackets = clean(link.text_content()) != sign
+        if target > place and (raised or brackets) and re.fullmatch(r"\d{1,3}|\*{1,3}|[a-z]|†|‡", sign):
+            while element.tag in ("a", "sup", "span") and element.getparent() is not None:
+                element = element.getparent()
+            found.setdefault(element, sign)
+    return found
+
+
+def _raise_signs(root: Any) -> None:
+    """Make digits in <sup> superscript characters: the signs of footnotes, and "m²"."""
+    for element in root.iter("sup"):
+        sign = clean(element.text_content()).strip("[]()")
+        if sign.isascii() and sign.isdigit():
+            for child in list(element):
+                element.remove(child)
+            element.text = note_sign(sign)
 
 
 def _is_lone_number(cell: Any) -> bool:
@@ -325,7 +336,7 @@ def _is_data(table: Any) -> bool:
 
 
 def _grid(table: Any) -> tuple[list[list[str]], bool | None]:
-    """Cells by row, those that span several repeated in each; and whether the first row is a header (None: unknown)."""
+    """Cells by row, those that span several repeated in each; whether the first is a header (None: unknown)."""
     grid: list[list[str]] = []
     open_: dict[int, tuple[str, int]] = {}  # column: text and rows still to fill
     header: bool | None = None

@@ -17,6 +17,8 @@ _FENCE = re.compile(r"\A---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
 _NOTE = re.compile(r"^\[\^([^\]\s]+)\]:[ \t]*(.*(?:\n(?:[ \t]+.*))*)$", re.MULTILINE)
 _NOTE_SIGN = re.compile(r"\[\^([^\]\s]+)\]")
 
+_TAG = re.compile(r"<!--.*?-->|<[^>]+>", re.DOTALL)
+
 
 def decoded(path: Path) -> str:
     """The text of a UTF-8 file (with or without byte order mark).
@@ -54,22 +56,16 @@ def _front_matter(text: str, path: Path) -> dict[str, str]:
     try:
         fields = yaml.load(text, Loader=yaml.BaseLoader)  # every scalar stays a string
     except yaml.YAMLError as error:
-        raise DocumentError(f"{path.name}: front matter is not YAML; write 'name: value' lines between the ---") from error
+        raise DocumentError(f"{path.name}: front matter is not YAML; write 'name: value' lines in it") from error
     return {k: v for k, v in fields.items() if isinstance(v, str)} if isinstance(fields, dict) else {}
 
 
 def _blocks(tokens: Sequence[Token]) -> Iterator[Block]:
     lists: list[int | None] = []  # per open list: the next number, None for bullets
     marker: str | None = None  # of a list item whose first paragraph is still to come
-    kind = ""
-    row: list[str] = []
     rows: list[list[str]] = []
-    for token in tokens:
+    for token, before in zip(tokens, [None, *tokens], strict=False):
         match token.type:
-            case "heading_open":
-                kind = token.tag
-            case "heading_close":
-                kind = ""
             case "bullet_list_open":
                 lists.append(None)
             case "ordered_list_open":
@@ -79,40 +75,32 @@ def _blocks(tokens: Sequence[Token]) -> Iterator[Block]:
             case "list_item_open":
                 number = lists[-1]
                 marker = "" if number is None else f"{token.info or number}{token.markup or '.'}"
-                lists[-1] = None if number is None else number + 1
-            case "table_open":
-                rows = []
             case "tr_open":
-                row = []
-            case "tr_close":
-                rows.append(row)
-            case "th_open" | "td_open":
-                kind = "cell"
-            case "th_close" | "td_close":
-                kind = ""
+                rows.append([])
             case "table_close":
                 yield from table_rows(rows, header=True)
+                rows = []
             case "inline" | "fence" | "code_block" | "html_block":
                 text = clean(_plain(token))
-                if kind == "cell":
-                    row.append(text)
-                elif kind and text:
-                    yield Block("heading", text, level=int(kind[1]))
-                elif lists and marker is not None and text:
+                if rows:
+                    rows[-1].append(text)
+                elif text and before and before.type == "heading_open":
+                    yield Block("heading", text, level=int(before.tag[1]))
+                elif text and marker is not None:
                     yield Block("item", text, level=len(lists), marker=marker)
                     marker = None
                 elif text:
-                    yield Block("paragraph", text)
+                    yield Block("paragraph", text, level=len(lists))
 
 
 def _plain(token: Token) -> str:
     """A token's text without its markup."""
     if token.children is None:
-        return re.sub(r"<!--.*?-->|<[^>]+>", " ", token.content, flags=re.DOTALL) if token.type == "html_block" else token.content
+        return _TAG.sub(" ", token.content) if token.type == "html_block" else token.content
     parts = []
     for child in token.children:
         if child.type in ("softbreak", "hardbreak"):
             parts.append("\n")
-        elif child.type == "image" or child.type in ("text", "code_inline"):
+        elif child.type in ("text", "code_inline", "image"):
             parts.append(child.content)
     return "".join(parts)
