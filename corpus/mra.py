@@ -1,7 +1,7 @@
 """Mutual recognition of AEO programmes: who recognises whom, since when, and which source says so.
 
 `data/mra.csv` has one row per pair and source. Sources that disagree keep a row each, in one `conflict` group: all
-`disputed`, or one `current` and the others `set_aside` with the reason in `note`. What was overtaken by a later state is
+`disputed`, or one `current` and the others `set_aside` with the reason in `note`. What a later state overtook is
 `superseded`. `partner_b` is `*` for a statement about a regional arrangement as a whole.
 """
 
@@ -58,7 +58,9 @@ class Arrangement(BaseModel):
     @model_validator(mode="after")
     def _coherent(self) -> Self:
         if self.partner_b != WHOLE and not self.partner_a < self.partner_b:
-            raise ValueError("write partner_a before partner_b in the alphabet, so that each pair is found in one place")
+            raise ValueError(
+                "write partner_a before partner_b in the alphabet, so that each pair is found in one place"
+            )
         if self.partner_b == WHOLE and not self.arrangement:
             raise ValueError("'*' needs the name of the arrangement")
         if self.in_force and self.status != "in_force":
@@ -174,7 +176,9 @@ def _check_conflicts(rows: Sequence[tuple[int, Arrangement]], path: Path) -> Non
         standings = [row.standing for row in members]
         if len(members) < 2 or ("set_aside" in standings and "current" not in standings):
             line = next(number for number, row in rows if row.conflict == name)
-            raise CorpusError(f"{path}:{line}: conflict '{name}' needs two readings, one of them current or all disputed")
+            raise CorpusError(
+                f"{path}:{line}: conflict '{name}' needs two readings, one of them current or all disputed"
+            )
     for (a, b, _), members_ in current.items():
         line = members_[-1][0]
         for field in ("signed", "in_force"):

@@ -33,7 +33,9 @@ def read_rows(path: Path, model: type[Row]) -> list[tuple[int, Row]]:
 
 def _row(cells: dict[str, str], model: type[Row], path: Path, line: int) -> Row:
     if None in cells or None in cells.values():
-        raise CorpusError(f"{path}:{line}: the row has another number of cells than the heading; quote cells with commas")
+        raise CorpusError(
+            f"{path}:{line}: the row has another number of cells than the heading; quote cells with commas"
+        )
     try:
         return model.model_validate({name: cell for name, cell in cells.items() if cell != ""})
     except ValidationError as error:

@@ -97,20 +97,27 @@ def test_reduced_dates_agree_with_their_precise_form() -> None:
 
 
 def test_superseded_readings_do_not_count() -> None:
-    assert standing_status([row(), row(status="action_plan", in_force="", standing="superseded", note="older")]) == "in_force"
+    assert (
+        standing_status([row(), row(status="action_plan", in_force="", standing="superseded", note="older")])
+        == "in_force"
+    )
     assert standing_status([row(standing="superseded", note="older")]) is None
 
 
 def test_sentences_state_dates_scope_and_who_says_it_where_only_a_secondary_source_does() -> None:
     text = pair_text("EU", "JP", [row(source_type="secondary", scope="AEOS only")])
-    assert text.startswith("AEO mutual recognition between the European Union and Japan is in force since 24 May 2011, ")
+    assert text.startswith(
+        "AEO mutual recognition between the European Union and Japan is in force since 24 May 2011, "
+    )
     assert "according to Source one" in text
     assert "It covers: AEOS only." in text
     assert "according to" not in pair_text("EU", "JP", [row()])
 
 
 def test_sentences_say_conflicts() -> None:
-    assert "Sources differ on AEO mutual recognition between India and Uganda" in pair_text("IN", "UG", between("IN", "UG"))
+    assert "Sources differ on AEO mutual recognition between India and Uganda" in pair_text(
+        "IN", "UG", between("IN", "UG")
+    )
     jordan = pair_text("US", "JO", between("US", "JO"))
     assert "May 2008; this is not followed" in jordan
     brazil = pair_text("BR", "US", [r for r in between("BR", "US")])
