@@ -120,7 +120,7 @@ def test_sentences_say_conflicts() -> None:
     )
     jordan = pair_text("US", "JO", between("US", "JO"))
     assert "May 2008; this is not followed" in jordan
-    brazil = pair_text("BR", "US", [r for r in between("BR", "US")])
+    brazil = pair_text("BR", "US", between("BR", "US"))
     assert "September 2022" in brazil
     assert "16 October 2022" in brazil
 
@@ -176,7 +176,7 @@ def test_every_source_is_a_source_of_the_notes() -> None:
 
 
 def test_dates_stand_in_the_notes_that_cite_the_same_source() -> None:
-    """Each date of a row appears, at least to its month and year, in a provision of either side that cites its source."""
+    """Each date appears, at least to its month and year, in a provision that cites the same source."""
     texts: dict[str, list[tuple[str, str]]] = {}
     for note in _notes():
         for provision in note.provisions:
