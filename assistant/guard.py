@@ -71,7 +71,7 @@ def clean(text: str, limit: int) -> str:
 
 def guard(context: Context) -> None:
     """Decline what must not be answered."""
-    asked = fold(context.text)
+    asked = fold(clean(context.question.text, context.settings.max_question_chars))
     hidden = any(0xE0000 <= ord(c) <= 0xE007F for c in context.question.text)
     if hidden or _INJECTION.search(asked):
         context.decline(

@@ -43,6 +43,7 @@ def spelled(text: str) -> str:
     plain = unicodedata.normalize("NFKC", text).casefold()
     for pattern, replacement in _SPELLINGS:
         plain = pattern.sub(replacement, plain)
+    plain = re.sub(r"\busc\s+s\b", "usc", plain)
     plain = re.sub(r"(?<=[\w)])\s+(?=\(\w{1,4}\))", "", plain)
     return " ".join(re.sub(r"[^\w()./§]+", " ", plain).split())
 

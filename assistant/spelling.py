@@ -8,7 +8,7 @@ from functools import lru_cache
 from assistant.programmes import alias_words, fold
 from indexing.search import Index
 
-_WORD = re.compile(r"[a-z]{4,}")
+_WORD = re.compile(r"[a-z]{5,}")
 _LONG = 9
 """From this length two slips are forgiven, below it one."""
 

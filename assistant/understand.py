@@ -11,7 +11,7 @@ from assistant.guard import clean
 from assistant.programmes import Mention, fold, mentions, programme_codes
 from assistant.references import referred
 from assistant.spelling import corrected
-from corpus.programmes import english_names, programmes
+from corpus.programmes import EU_MEMBERS, english_names, programmes
 
 _FOLLOW_UP = re.compile(
     r"^(and|what about|how about|but|so|also|then|ok(ay)?,?|same|or)\b|\b(it|that|this|there|they|them|those|these|one|same|the (first|second|other|latter|former))\b"
@@ -31,8 +31,7 @@ _DOMAIN = re.compile(
 
 def understand(context: Context) -> None:
     """Fill in text, programmes, audience and concepts; clarify or decline where that is not possible."""
-    question = context.question
-    context.text = clean(question.text, context.settings.max_question_chars)
+    context.text = clean(context.question.text, context.settings.max_question_chars)
     held = frozenset(context.index.jurisdictions)
     context.text = corrected(context.text, context.index)
     named = mentions(context.text)
@@ -40,11 +39,11 @@ def understand(context: Context) -> None:
     if not here and not missing:
         here = _implied(context)
     _resume(context, named)
+    question = context.question
     context.concepts = tuple(concepts_in(context.text))
     context.audience = question.audience or ("officer" if _OFFICER.search(fold(context.text)) else "applicant")
     if question.jurisdictions:
-        chosen = tuple(code for code in question.jurisdictions if code in held)
-        context.jurisdictions = tuple(dict.fromkeys([*chosen, *here])) if len(here) > 1 else chosen
+        context.jurisdictions = _chosen_or_named(question.jurisdictions, here, context)
     else:
         context.jurisdictions = tuple(here)
         if missing and not here:
@@ -54,9 +53,22 @@ def understand(context: Context) -> None:
             context.notices.append(f"No AEO guidance is held for {names}.")
 
 
+def _chosen_or_named(chosen: tuple[str, ...], here: list[str], context: Context) -> tuple[str, ...]:
+    """What the question names wins over what was chosen before it; of two that recognise each other, both are meant."""
+    if not here or set(here) <= set(chosen):
+        return tuple(code for code in chosen if code in context.index.jurisdictions)
+    if any(concept.topic == "recognition" for concept in context.concepts):
+        return tuple(dict.fromkeys([*chosen, *here]))
+    return tuple(here)
+
+
 def _implied(context: Context) -> list[str]:
     """The programme of the provision that the question refers to by its pinpoint, if only one carries it."""
     codes = {passage.jurisdiction for passage in referred(context.index, context.text)}
+    if "EU" in codes:
+        codes -= EU_MEMBERS
+    if "GB" in codes:
+        codes -= {"XI"}
     return list(codes) if len(codes) == 1 else []
 
 
