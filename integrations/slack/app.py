@@ -17,9 +17,11 @@ from typing import Any
 import aiohttp
 from fastapi import APIRouter, FastAPI, Request, Response
 from slack_bolt.adapter.fastapi.async_handler import AsyncSlackRequestHandler
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app, send_async_response
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
+from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
 
 from assistant.service import Assistant
 from assistant.settings import Settings
@@ -175,23 +177,44 @@ async def run_socket_mode(
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ending.set)
     async with running(slack):
-        socket = AsyncSocketModeHandler(
-            slack.bolt, settings.slack_app_token.get_secret_value(), ping_interval=ping_interval
+        address = await _first_address(slack, settings)
+        socket = SocketModeClient(
+            settings.slack_app_token.get_secret_value(), web_client=slack.bolt.client, ping_interval=ping_interval
         )
+        socket.logger.setLevel(logging.CRITICAL)  # it logs every lost connection with a traceback, then reconnects
+
+        async def receive(client: Any, request: SocketModeRequest) -> None:
+            response = await run_async_bolt_app(slack.bolt, request)
+            await send_async_response(client, request, response, time.time())
+
+        socket.socket_mode_request_listeners.append(receive)
+        socket.wss_uri = address
         try:
-            await socket.client.connect()
+            await socket.connect()  # type: ignore[no-untyped-call]
             log.info("slack: connected")
             await ending.wait()
-        except SlackApiError as error:
-            raise SlackConfigurationError(
-                f"Slack refused the app-level token ({error_code(error)}); check SLACK_APP_TOKEN"
-            ) from error
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise SlackConfigurationError(
-                f"Slack cannot be reached at {settings.slack_api_url} ({type(error).__name__}); check the network"
-            ) from error
         finally:
-            await socket.client.close()
+            await socket.close()  # type: ignore[no-untyped-call]
+
+
+async def _first_address(slack: SlackApp, settings: Settings) -> str:
+    """Where to connect; asked for here, because Bolt's client would try a wrong token for ever."""
+    assert settings.slack_app_token is not None
+    at = "SLACK_APP_TOKEN"
+    try:
+        opened = await slack.bolt.client.apps_connections_open(app_token=settings.slack_app_token.get_secret_value())
+        if settings.slack_bot_token and not settings.slack_client_id:
+            at = "SLACK_BOT_TOKEN"
+            await slack.bolt.client.auth_test(token=settings.slack_bot_token.get_secret_value())
+    except SlackApiError as error:
+        raise SlackConfigurationError(
+            f"Slack refused {at} ({error_code(error)}); copy it again from the app's page"
+        ) from error
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise SlackConfigurationError(
+            f"Slack cannot be reached at {settings.slack_api_url} ({type(error).__name__}); check the network"
+        ) from error
+    return str(opened["url"])
 
 
 def mount_http(app: FastAPI, assistant: Assistant, settings: Settings) -> bool:

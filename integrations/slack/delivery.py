@@ -114,7 +114,8 @@ def error_code(error: SlackApiError) -> str:
     response: Any = error.response
     if getattr(response, "status_code", 200) == 429:
         return "ratelimited"
-    return str(response.get("error", "unknown")) if hasattr(response, "get") else "unknown"
+    data = getattr(response, "data", response)
+    return str(data.get("error", "unknown")) if isinstance(data, dict) else "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -297,10 +297,10 @@ class Handlers:
         await ack()
         team, user = _team(body), body["user"]["id"]
         field, chosen = action["action_id"].removeprefix("set_"), action["selected_option"]["value"]
-        own = await asyncio.to_thread(self._store.profile, team, user)
-        own = replace(own, **{field: "" if chosen in ("none", "auto") else chosen})
-        await asyncio.to_thread(self._store.save_profile, team, user, own)
-        await self._draw_home(client, team, user)
+        if field in ("programme", "audience", "language"):
+            value = "" if chosen in ("none", "auto") else chosen
+            await asyncio.to_thread(self._store.save_default, team, user, field, value)
+            await self._draw_home(client, team, user)
 
     async def on_forget(self, ack: AsyncAck, body: Body, client: AsyncWebClient) -> None:
         """The user's list of questions is deleted."""
@@ -569,9 +569,11 @@ class Handlers:
             log.info("slack: no suggestions (%s)", error_code(error))
 
     async def _draw_home(self, client: AsyncWebClient, team: str, user: str) -> None:
-        own = await asyncio.to_thread(self._store.profile, team, user)
-        recent = await asyncio.to_thread(self._store.recent, team, user)
-        await client.views_publish(user_id=user, view=blocks.home_view(own, await self._programmes(), recent))
+        lock = self._locks.setdefault(f"home:{team}:{user}", asyncio.Lock())
+        async with lock:  # what was read last is drawn last
+            own = await asyncio.to_thread(self._store.profile, team, user)
+            recent = await asyncio.to_thread(self._store.recent, team, user)
+            await client.views_publish(user_id=user, view=blocks.home_view(own, await self._programmes(), recent))
 
     async def _show_status(self, client: AsyncWebClient, place: Place) -> None:
         """The first sign, at once; it goes when the answer comes. Not worth an error when it cannot be shown."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import DateTime, Engine, Index, String, Text, create_engine, delete, event, func, select
+from sqlalchemy import DateTime, Engine, Index, String, Text, create_engine, delete, event, func, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -156,13 +156,14 @@ class SlackStore:
             row = session.get(UserRow, (team, user))
             return Profile(row.programme, row.audience, row.language) if row else Profile()
 
-    def save_profile(self, team: str, user: str, profile: Profile) -> None:
-        """Keep the user's defaults."""
+    def save_default(
+        self, team: str, user: str, field: Literal["programme", "audience", "language"], value: str
+    ) -> None:
+        """Keep one of the user's defaults; the others stay as they are, whoever changes them at the same time."""
+        change = update(UserRow).where(UserRow.team == team, UserRow.user == user).values({field: value})
+        self.greet(team, user)  # there is a row, from now on
         with Session(self._engine) as session:
-            row = UserRow(
-                team=team, user=user, programme=profile.programme, audience=profile.audience, language=profile.language
-            )
-            session.merge(row)
+            session.execute(change)
             session.commit()
 
     def prune(self) -> None:
