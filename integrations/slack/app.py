@@ -250,8 +250,8 @@ def mount_http(app: FastAPI, assistant: Assistant, settings: Settings) -> bool:
             return Response("this request was made before", status_code=401)
         try:
             response = await handler.handle(request)
-        except UnicodeDecodeError:
-            return Response("not text", status_code=400)
+        except ValueError:  # neither UTF-8 nor JSON: Bolt reads a body before it verifies it
+            return Response("not a request of Slack's", status_code=400)
         if response.status_code != 401:
             seen.add(signature)
         return response

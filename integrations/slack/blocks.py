@@ -22,8 +22,8 @@ TEXT = 3000
 IN_CONTEXT = 10
 SELECTABLE = 100
 """Options in a menu, or in one group of it."""
-PASSAGES = 30
-"""Passages in one modal: three blocks each, of 100."""
+PASSAGES = 24
+"""Passages in one modal: up to four blocks each, of 100."""
 
 
 @dataclass(frozen=True, slots=True)

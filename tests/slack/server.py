@@ -365,6 +365,8 @@ class LoopbackSlack:
         return None if outcome == "ok" else {"ok": False, "error": outcome, "retry_after": retry_after}
 
     def _refusal(self, method: str, token: str) -> Body | None:
+        if method == "oauth.v2.access":
+            return None
         if method == "apps.connections.open":
             return None if token == APP_TOKEN else _error("invalid_auth")
         if token != BOT_TOKEN:
