@@ -55,7 +55,7 @@ class Context:
     index: Index
     settings: Settings
     text: str = ""
-    """The question that is searched: with follow-ups completed from the conversation."""
+    """The question that is searched: with follow-ups completed from the conversation, in English terms."""
     audience: Audience = "applicant"
     jurisdictions: tuple[str, ...] = ()
     concepts: tuple[Concept, ...] = ()
@@ -71,7 +71,7 @@ class Context:
     suggestions: list[str] = field(default_factory=list)
     composer: str = "extractive"
     language: str = "en"
-    """ISO 639-1 code of the language to answer in."""
+    """ISO 639-1 code of the language asked in, with the script of Chinese (zh-Hans, zh-Hant)."""
     trace: list[dict[str, Any]] = field(default_factory=list)
     """What a language model decided and what became of each of its sentences; empty without one."""
     streamed: bool = False

@@ -8,6 +8,7 @@ import unicodedata
 from assistant.answer import QuestionError
 from assistant.context import Context
 from assistant.programmes import fold
+from assistant.terms import in_english, known
 
 # Tags, zero-width and direction-override characters can hide text from the reader.
 _INVISIBLE = re.compile("[\U000e0000-\U000e007f\u200b\u2060-\u2064\u202a-\u202e\u2066-\u2069\ufeff]")
@@ -72,6 +73,8 @@ def clean(text: str, limit: int) -> str:
 def guard(context: Context) -> None:
     """Decline what must not be answered."""
     asked = fold(clean(context.question.text, context.settings.max_question_chars))
+    if known(context.language):
+        asked += "\n" + in_english(asked, context.language)
     hidden = any(0xE0000 <= ord(c) <= 0xE007F for c in context.question.text)
     if hidden or _INJECTION.search(asked):
         context.decline(

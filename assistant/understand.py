@@ -8,14 +8,17 @@ from dataclasses import replace
 from assistant.concepts import concepts_in
 from assistant.context import Context
 from assistant.guard import clean
+from assistant.language import detect
 from assistant.programmes import Mention, fold, mentions, programme_codes
 from assistant.references import referred
 from assistant.spelling import corrected
+from assistant.terms import in_english, known
 from corpus.programmes import EU_MEMBERS, english_names, programmes
 
 _FOLLOW_UP = re.compile(
     r"^(and|what about|how about|but|so|also|then|ok(ay)?,?|same|or)\b|\b(it|that|this|there|they|them|those|these|one|same|the (first|second|other|latter|former))\b"
-    r"|^(und|et|y|e|dan|ve|那|那么|那麼|では|それ|그럼|그러면|وماذا)"
+    r"|^(und|et|y|e|dan|ve|peki|was ist mit|qu'en est-il|qué pasa con|e quanto|bagaimana dengan)\b"
+    r"|^(那|那么|那麼|では|それ|그럼|그러면|وماذا|وفي)"
 )
 _OFFICER = re.compile(
     r"\b(as (an?|the) (officer|validator|auditor|customs officer)|applicant('s|s)?\b|the (applicant|holder|operator|company)('s)?\b.{0,40}\b(check|examine|verify|assess|validat)"
@@ -28,17 +31,24 @@ _DOMAIN = re.compile(
     r"gümrük|bea cukai|海关|海關|税関|세관|관세|جمارك|alf[âa]ndeg|oea\b|yys\b|認證|认证|認定"
 )
 
+NEAR = 0.38
+"""Cosine with the nearest passage from which a question that names nothing of the field still belongs to it."""
+
 
 def understand(context: Context) -> None:
     """Fill in text, programmes, audience and concepts; clarify or decline where that is not possible."""
     context.text = clean(context.question.text, context.settings.max_question_chars)
     held = frozenset(context.index.jurisdictions)
-    context.text = corrected(context.text, context.index)
+    context.language = detect(context.text)
+    asked = _searchable(context.text)
+    if asked == context.text:
+        asked = context.text = corrected(context.text, context.index)
     named = mentions(context.text)
     here, missing = programme_codes(named, held)
     if not here and not missing:
-        here = _implied(context)
-    _resume(context, named)
+        here = _implied(context, asked)
+    _resume(context, named, asked)
+    context.text = _searchable(context.text)
     question = context.question
     context.concepts = tuple(concepts_in(context.text))
     context.audience = question.audience or ("officer" if _OFFICER.search(fold(context.text)) else "applicant")
@@ -62,9 +72,15 @@ def _chosen_or_named(chosen: tuple[str, ...], here: list[str], context: Context)
     return tuple(here)
 
 
-def _implied(context: Context) -> list[str]:
+def _searchable(text: str) -> str:
+    """The text itself, or its terms in English where it is in another language that the dictionary has."""
+    language = detect(text)
+    return in_english(text, language) if known(language) else text
+
+
+def _implied(context: Context, asked: str) -> list[str]:
     """The programme of the provision that the question refers to by its pinpoint, if only one carries it."""
-    codes = {passage.jurisdiction for passage in referred(context.index, context.text)}
+    codes = {passage.jurisdiction for passage in referred(context.index, asked)}
     if "EU" in codes:
         codes -= EU_MEMBERS
     if "GB" in codes:
@@ -81,13 +97,13 @@ def _no_programme(context: Context, missing: list[str]) -> None:
     )
 
 
-def _resume(context: Context, named: list[Mention]) -> None:
+def _resume(context: Context, named: list[Mention], asked: str) -> None:
     """Complete a follow-up from the conversation: its programme, its subject, or both."""
     history = context.question.history
     if not history:
         return
-    own = concepts_in(context.text)
-    short = len(context.text.split()) <= 8
+    own = concepts_in(asked)
+    short = len(context.text.split()) <= 8 and len(context.text) <= 60
     refers = bool(_FOLLOW_UP.search(fold(context.text)))
     before = next((turn for turn in reversed(history) if turn.status != "declined"), history[-1])
     if named and (short or refers) and not own:
@@ -115,40 +131,37 @@ def _without_programmes(text: str) -> str:
 def scope(context: Context) -> None:
     """Decline what is not about AEO; choose the WCO for general questions; ask which programme where answers differ."""
     if context.jurisdictions:
-        if not _in_domain(context):
-            _out_of_scope(context)
-        return
-    if not _in_domain(context):
-        _out_of_scope(context)
+        return  # whether the programme's guidance answers is seen when it has been searched
+    if not in_field(context) and not (context.concepts and _near(context)):
+        decline_out_of_scope(context)
         return
     varying = [concept for concept in context.concepts if concept.varies]
     general = any(concept.id == "definition" for concept in context.concepts) or context.audience == "officer"
     if "WCO" in context.index.jurisdictions and (general or not varying):
         context.jurisdictions = ("WCO",)
-        return
-    _ask_for_programme(context)
+    else:
+        _ask_for_programme(context)
 
 
-def _in_domain(context: Context) -> bool:
-    folded = fold(context.text)
-    if _DOMAIN.search(folded) or context.follows_up:
+def in_field(context: Context) -> bool:
+    """Whether the question names AEO, trade or customs, a programme by its own name, or goes on about one that was."""
+    if _DOMAIN.search(fold(context.text)) or context.follows_up:
         return True
-    specific = any(
-        mention.words.casefold() in programmes()[mention.code].aliases
+    registry = programmes()
+    return any(
+        fold(mention.words) in registry[mention.code].own_names
         for mention in mentions(context.text)
-        if mention.code in programmes()
+        if mention.code in registry
     )
-    if context.jurisdictions and (specific or context.concepts):
-        return _near(context, 0.30)
-    return bool(context.concepts) and _near(context, 0.45)
 
 
-def _near(context: Context, threshold: float) -> bool:
+def _near(context: Context) -> bool:
     best = context.index.search(context.text, 1)
-    return bool(best) and best[0].dense >= threshold
+    return bool(best) and best[0].dense >= NEAR
 
 
-def _out_of_scope(context: Context) -> None:
+def decline_out_of_scope(context: Context) -> None:
+    """Say what is answered here instead."""
     context.decline(
         "out_of_scope",
         "I answer questions about Authorized Economic Operator programmes: who may apply, the criteria, the procedure, "

@@ -9,9 +9,7 @@ from functools import lru_cache
 
 from corpus.loader import DATA
 
-EU_MEMBERS = frozenset(
-    "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split()
-)
+EU_MEMBERS = frozenset("AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split())
 """Their programme is the EU's; a national note, where there is one, is read beside it."""
 
 
@@ -27,6 +25,13 @@ class Programme:
     """Aliases that count only as written: "US", "SAFE"."""
     weak: tuple[str, ...]
     """Aliases that other programmes share: they count only where nothing else names a programme."""
+    own: tuple[str, ...]
+    """Aliases that mean the programme itself, and not only its country: "ctpat", "ace"."""
+
+    @property
+    def own_names(self) -> frozenset[str]:
+        """Names, folded, whose use shows that the question is about the programme."""
+        return frozenset(name.casefold() for name in (self.name, *self.own, *self.exact, *self.weak))
 
 
 @lru_cache(maxsize=1)
@@ -42,6 +47,7 @@ def programmes() -> dict[str, Programme]:
             aliases=tuple(entry["aliases"]),
             exact=tuple(entry.get("exact", ())),
             weak=tuple(entry.get("weak", ())),
+            own=tuple(entry.get("own", ())),
         )
         for entry in entries
     }
@@ -66,10 +72,30 @@ def places() -> dict[str, tuple[str, ...]]:
 
 
 @lru_cache(maxsize=1)
+def demonyms() -> dict[str, tuple[str, ...]]:
+    """Beginnings of words for what belongs to a territory, without accents, by its code; "$" ends whole words."""
+    with (DATA / "demonyms.toml").open("rb") as handle:
+        return {code: tuple(stems) for code, stems in tomllib.load(handle).items()}
+
+
+@lru_cache(maxsize=1)
 def english_names() -> dict[str, str]:
     """The English name of every territory, by ISO code; of a regional scheme, its programme's name."""
-    with (DATA / "territories.csv").open(encoding="utf-8", newline="") as handle:
-        names = {e["code"]: e["name"].partition("(")[0].strip() for e in csv.DictReader(handle) if e["language"] == "en"}
-    names |= {"HK": "Hong Kong", "MO": "Macao", "US": "the United States", "GB": "the United Kingdom"}
+    names = _names_in("en") | {"HK": "Hong Kong", "MO": "Macao", "US": "the United States", "GB": "the United Kingdom"}
     names |= {"EU": "the European Union", "WCO": "the WCO", "XI": "Northern Ireland"}
     return {code: p.name for code, p in programmes().items()} | names
+
+
+@lru_cache(maxsize=16)
+def names_in(language: str) -> dict[str, str]:
+    """Names of territories in a language of `corpus.territories`, its English name where it has none there."""
+    return english_names() if language == "en" else english_names() | _names_in(language)
+
+
+def _names_in(language: str) -> dict[str, str]:
+    with (DATA / "territories.csv").open(encoding="utf-8", newline="") as handle:
+        return {
+            entry["code"]: entry["name"].partition("(")[0].strip()
+            for entry in csv.DictReader(handle)
+            if entry["language"] == language
+        }
