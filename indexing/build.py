@@ -47,7 +47,7 @@ class Manifest:
     files: dict[str, str]
     """Digest by name of each source file."""
     problems: tuple[str, ...]
-    """One line for each file that could not be read."""
+    """One line for each file that could not be read, and for each part of one."""
     chroma: str
     """Where the vectors are: "embedded" or the address of a server."""
 
@@ -200,6 +200,7 @@ def _read(
             problems.append(str(error))
             continue
         collected += [(file.name, document, passages) for document, passages in found]
+        problems += [notice for document, _ in found for notice in document.notices]
     progress("reading", len(files), len(files))
     return _with_unique_ids(collected, problems), problems
 

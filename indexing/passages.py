@@ -40,7 +40,9 @@ class Document:
     valid_to: str | None = None
     superseded_by: str | None = None
     original: str | None = None
-    """File name of the stored original, relative to the index's `originals/` folder; None for shipped notes."""
+    """File name of the stored original in the index's `library/` folder; None for shipped notes."""
+    notices: tuple[str, ...] = ()
+    """What could not be read of it (scanned pages) or was decided in reading it, one line each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,16 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from corpus import mra
 from corpus.loader import NOTES, load_note, note_paths
 from corpus.schema import CorpusError
+from indexing.metadata import SIDECAR, sidecar_of
 from indexing.notes import note_document
 from indexing.passages import Document, DocumentError, Passage, passage_id
+from indexing.readers import read_publication, slug
 from indexing.structured import read_mra
 
 Documents = list[tuple[Document, list[Passage]]]
@@ -61,13 +64,75 @@ def _read_note(path: Path) -> Documents:
         raise DocumentError(str(error)) from error
 
 
+def publication_files(folder: Path) -> list[SourceFile]:
+    """The publications in a folder, at any depth. Files that cannot be read are listed too: reading them says why.
+
+    Hidden files and metadata sidecars (`act.pdf.toml`) are no publications.
+    """
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and _is_publication(path, folder)]
+    return [_publication(path, path.relative_to(folder)) for path in paths]
+
+
+def _is_publication(path: Path, folder: Path) -> bool:
+    hidden = any(part.startswith((".", "~$")) for part in path.relative_to(folder).parts)
+    return not hidden and not (path.suffix == SIDECAR and path.with_suffix("").exists())
+
+
+def _publication(path: Path, name: Path) -> SourceFile:
+    """One file; the id of its document is made from its path, so that two files never share one by chance."""
+    digest = hashlib.sha256(digest_of(path).encode())
+    if (sidecar := sidecar_of(path)).exists():
+        digest.update(sidecar.read_bytes())
+    read = partial(_read_publication, default_id=slug(name.with_suffix("").as_posix()))
+    return SourceFile(name.as_posix(), path, digest.hexdigest(), read)
+
+
+def _read_publication(path: Path, default_id: str) -> Documents:
+    return [read_publication(path, {}, default_id)]
+
+
+def library_files(index: Path) -> list[SourceFile]:
+    """What users added to the index (`indexing.library`)."""
+    from indexing.library import entry_paths, read_entry
+
+    return [SourceFile(f"library/{p.stem}", p, digest_of(p), read_entry) for p in entry_paths(index)]
+
+
+def files_of(source: Path) -> list[SourceFile]:
+    """The files of a BEIR folder, of a folder of guidance notes, of a folder of publications, or a single publication.
+
+    Raises:
+        DocumentError: when there is nothing at `source`.
+    """
+    if source.is_file():
+        return [_publication(source, Path(source.name))]
+    if not source.is_dir():
+        raise DocumentError(f"{source}: no such file or folder")
+    if (source / "corpus.jsonl").exists():
+        return beir_files(source)
+    if any(map(_is_note, note_paths(source))):
+        others = [file for file in publication_files(source) if file.path.suffix != ".md"]
+        return [*note_files(source), *others]
+    files = publication_files(source)
+    if not files:
+        raise DocumentError(f"{source}: the folder is empty; put Markdown, HTML, PDF or DOCX files into it")
+    return files
+
+
+def _is_note(path: Path) -> bool:
+    """Whether a Markdown file has the front matter of a guidance note, well-formed or not."""
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        head = [line.partition(":")[0] for line, _ in zip(lines, range(40), strict=False)]
+    return head[:1] == ["---\n"] and {"instrument", "sources"} <= set(head)
+
+
 def beir_files(folder: Path) -> list[SourceFile]:
     """The corpus of a BEIR folder, whose ids are kept."""
     path = folder / "corpus.jsonl"
-    return [SourceFile(path.name, path, digest_of(path), _read_beir)]
+    return [SourceFile(path.name, path, digest_of(path), read_beir)]
 
 
-def _read_beir(path: Path) -> Documents:
+def read_beir(path: Path) -> Documents:
     """Passages in file order; those with the same title up to the first comma form a document."""
     documents: dict[str, tuple[Document, list[Passage]]] = {}
     for number, entry in _json_lines(path):
@@ -143,8 +208,4 @@ def collection(source: Path | None, index: Path) -> list[SourceFile]:
     Raises:
         DocumentError: when `source` holds nothing that can be read.
     """
-    if source is None:
-        return shipped_files()
-    if (source / "corpus.jsonl").exists():
-        return beir_files(source)
-    return note_files(source)
+    return [*shipped_files(), *library_files(index)] if source is None else files_of(source)

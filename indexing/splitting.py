@@ -256,16 +256,21 @@ class _Splitter:
         return number.isdigit() and before.isdigit() and int(number) == int(before) + 1
 
     def _decimal_label(self, number: str) -> str:
-        """"Article 5.1" inside Article 5, "§ 5.1" elsewhere."""
+        """Name a decimal number: "Article 5.1" inside Article 5, "§ 5.1" elsewhere."""
         for heading in reversed(self._headings):
             if heading.rank in ("article", "section") and heading.number == number.partition(".")[0]:
                 return heading.label[: -len(heading.number)] + number
         return f"§ {number}"
 
     def _bullet(self, text: str, block: Block) -> None:
-        self._levels = [level for level in self._levels if level.depth < block.level]
+        if block.level:
+            self._levels = [level for level in self._levels if level.depth < block.level]
         group = self._group
-        if group is not None and group.reference == self._reference() and self._fits([*group.context, *group.lines, text]):
+        if (
+            group is not None
+            and group.reference == self._reference()
+            and self._fits([*group.context, *group.lines, text])
+        ):
             group.lines.append(text)
             return
         lead = group.lines[0] if group and _leads(group.lines[0]) and not group.context else ""
@@ -462,8 +467,8 @@ def _han_number(label: str) -> int:
 def opens_paragraph(text: str) -> bool:
     """Whether a line of text looks like the beginning of a numbered provision.
 
-    >>> opens_paragraph("(a) a name;"), opens_paragraph("Article 39 Criteria"), opens_paragraph("Article 39 of the Code")
-    (True, True, False)
+    >>> opens_paragraph("(a) a name;"), opens_paragraph("Article 39 of the Code")
+    (True, False)
     """
     if unit := _unit(text):
         rest = unit[3].lstrip()

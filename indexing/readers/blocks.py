@@ -61,6 +61,23 @@ def note_sign(sign: str) -> str:
     return sign.translate(_SUPERSCRIPTS)
 
 
+_ROMAN = ((100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))
+
+
+def letters(number: int) -> str:
+    """Number an item as "a", "b", …; beyond the alphabet in digits."""
+    return chr(96 + number) if 0 < number <= 26 else str(number)
+
+
+def roman_numeral(number: int) -> str:
+    """Write a number in small Roman numerals."""
+    text = ""
+    for worth, sign in _ROMAN:
+        text += sign * (number // worth)
+        number %= worth
+    return text
+
+
 def table_rows(rows: Sequence[Sequence[str]], header: bool | None = None, page: int | None = None) -> list[Block]:
     """Rows of cleaned cells as blocks that carry the header's words: "Tier: AEO-S; Validity: 3 years".
 

@@ -12,15 +12,15 @@ from bs4.dammit import EncodingDetector, UnicodeDammit
 from lxml import etree
 
 from indexing.passages import DocumentError
-from indexing.readers.blocks import Block, Content, clean, note_sign, table_rows
+from indexing.readers.blocks import Block, Content, clean, letters, note_sign, roman_numeral, table_rows
 
 _DROPPED = frozenset(
-    "script style noscript template svg iframe object embed nav button select input textarea canvas audio video map"
-    " head".split()
+    "script style noscript template svg iframe object embed nav button select input textarea canvas audio video map "  # noqa: SIM905
+    "head".split()
 )
 _BLOCKS = frozenset(
-    "p div section article main blockquote pre address details summary figure figcaption caption dl dt dd form fieldset"
-    " legend center hr aside header footer td th tr tbody thead tfoot body html".split()
+    "p div section article main blockquote pre address details summary figure figcaption caption dl dt dd form "  # noqa: SIM905
+    "fieldset legend center hr aside header footer td th tr tbody thead tfoot body html".split()
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
@@ -238,7 +238,7 @@ class _Reader:
 
 
 def _lines(raw: str) -> list[str]:
-    """Paragraphs of a text in which <br> is a new line: two of them part paragraphs, one does where a number follows."""
+    """Paragraphs of a text in which <br> is a new line: two part paragraphs, one does where a number follows."""
     paragraphs: list[str] = []
     open_ = False
     for line in raw.split("\n"):
@@ -257,24 +257,11 @@ def _integer(value: str | None, default: int) -> int:
     return int(value) if value and value.isascii() and value.strip().isdigit() else default
 
 
-def _letters(number: int) -> str:
-    return chr(96 + number) if 0 < number <= 26 else str(number)
-
-
-def _roman_numeral(number: int) -> str:
-    text = ""
-    signs = zip((100, 90, 50, 40, 10, 9, 5, 4, 1), "c xc l xl x ix v iv i".split(), strict=True)
-    for worth, sign in signs:
-        text += sign * (number // worth)
-        number %= worth
-    return text
-
-
 _STYLES: dict[str, Callable[[int], str]] = {
-    "a": _letters,
-    "A": lambda number: _letters(number).upper(),
-    "i": _roman_numeral,
-    "I": lambda number: _roman_numeral(number).upper(),
+    "a": letters,
+    "A": lambda number: letters(number).upper(),
+    "i": roman_numeral,
+    "I": lambda number: roman_numeral(number).upper(),
 }
 
 

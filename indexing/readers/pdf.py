@@ -1,7 +1,7 @@
 """PDF files as blocks, from their text layer: columns in reading order, ruled tables as rows, page numbers kept.
 
-PDFium reads the text (2,000 pages in well under a minute); pdfplumber, which is slow, only looks at pages on which lines
-are drawn that may be a table. Text set sideways is turned first.
+PDFium reads the text (2,000 pages in about half a minute); pdfplumber, which is slow, only looks at pages on which
+lines are drawn that may be a table. Text set sideways is turned first.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import pypdfium2 as pdfium
-import pypdfium2.raw as raw
+import pypdfium2 as pdfium  # type: ignore[import-untyped]
+from pypdfium2 import raw
 
 from indexing.passages import DocumentError
 from indexing.readers.blocks import Block, Content, clean, note_sign, table_rows
@@ -30,12 +30,17 @@ _TABLE_PAGES = 300
 _WRONG_PASSWORD = 4
 _TERMINAL = (".", ";", ":", "!", "?", "。", "；", "：", "！", "？", "—", "؟", ".”", '."', ".)")
 _BULLET = re.compile(r"[•▪●○◦■□➢❖✓*·\uf0b7\uf0a7–-]\s+")
-_PAGE_NUMBER = re.compile(r"(?:(?:page|seite|página|str\.|p\.)\s*)?[-–]?\s*\d{1,4}\s*[-–]?(?:\s*(?:/|of|de|von|sur)\s*\d{1,4})?", re.I)
+_PAGE_NUMBER = re.compile(
+    r"(?:(?:page|seite|página|str\.|p\.)\s*)?[-–]?\s*\d{1,4}\s*[-–]?(?:\s*(?:/|of|de|von|sur)\s*\d{1,4})?",
+    re.IGNORECASE,
+)
 _CONTENTS_LINE = re.compile(r"(?:\.\s?){4,}\s*\d{1,4}$|…{2,}\s*\d{1,4}$")
 _FOOTNOTE = re.compile(r"(\d{1,3}|\*{1,3}|†|‡)\s*(?=[^\W\d]|[\"“'(])")
 _AFTER_SIGN = re.compile(r"[⁰¹²³⁴-⁹]$")
 _RTL = re.compile(r"[\u0590-\u08ff]")
-_NO_SPACE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u3000-\u30ff]")  # scripts without spaces: Han and Kana
+_NO_SPACE = re.compile(
+    r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u3000-\u30ff]"
+)  # scripts without spaces: Han and Kana
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +114,13 @@ def _read(document: pdfium.PdfDocument, path: Path) -> Content:
         )
     notices = []
     if silent:
-        notices.append(f"no text layer on {_pages(silent)} (scanned?), not indexed; an OCR program such as ocrmypdf adds one")
+        notices.append(f"no text layer on {_pages(silent)} (scanned?), not indexed; an OCR program adds one (ocrmypdf)")
     if broken:
         notices.append(f"{_pages(broken)} could not be read: the file is damaged; download it again")
     if tables.missed:
-        notices.append(f"tables after page {tables.last} are read as lines of text: more than {_TABLE_PAGES} pages have some")
+        notices.append(
+            f"more than {_TABLE_PAGES} pages have tables; those after page {tables.last} are read as lines of text"
+        )
     if not _ends_properly(path):
         notices.append("the file ends early and may lack pages; download it again")
     blocks = list(_blocks(_without_margins(lines, len(document))))
@@ -145,7 +152,7 @@ def _properties(document: pdfium.PdfDocument) -> dict[str, str]:
     if date:
         found["as_of"] = "-".join(date.groups())
     placeholder = {"untitled", "anonymous", "(anonymous)", "unspecified", "(unspecified)"}
-    return {k: v for k, v in found.items() if v and v.casefold() not in placeholder and not v.endswith((".doc", ".docx"))}
+    return {k: v for k, v in found.items() if v and v.casefold() not in placeholder and ".doc" not in v}
 
 
 # Pages
@@ -320,15 +327,13 @@ def _gutter(segments: Sequence[_Line]) -> float | None:
     if len(texts) < 12:
         return None
     left, right = min(s.x0 for s in texts), max(s.x1 for s in texts)
-    best: tuple[int, float] | None = None
     steps = [left + (right - left) * (0.3 + 0.4 * i / 80) for i in range(81)]
     crossings = [sum(1 for s in texts if s.x0 < x < s.x1) for x in steps]
     fewest = min(crossings)
     free = [x for x, count in zip(steps, crossings, strict=True) if count == fewest]
-    best = (fewest, free[len(free) // 2])
-    if best[0] > 0.2 * len(texts):
+    if fewest > 0.2 * len(texts):
         return None
-    x = best[1]
+    x = free[len(free) // 2]
     sides = [[s for s in texts if s.x1 <= x], [s for s in texts if s.x0 >= x]]
     widths = (x - left, right - x)
     for side, width in zip(sides, widths, strict=True):
@@ -398,7 +403,7 @@ def _blocks(lines: Sequence[_Line]) -> Iterator[Block]:
         sizes[round(line.size * 2) / 2] += len(line.text)
     body = sizes.most_common(1)[0][0]
     larger = sorted({round(s.size * 2) / 2 for s in lines if s.text and s.size > body * 1.12}, reverse=True)
-    steps = [b.top - a.top for a, b in zip(lines, lines[1:], strict=False) if a.page == b.page and b.top > a.top]
+    steps = [b.top - a.top for a, b in pairwise(lines) if a.page == b.page and b.top > a.top]
     pitch = statistics.median(steps) if steps else body * 1.2
     vocabulary = {word.casefold() for line in lines for word in re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", line.text)}
     paragraph: list[_Line] = []
@@ -438,9 +443,8 @@ def _begins(paragraph: Sequence[_Line], line: _Line, kind: str, pitch: float) ->
     down = line.top - before.top
     new_place = line.page != before.page or down < 0
     if kind == "heading":
-        return round(line.size) != round(before.size) or new_place or down > 1.6 * max(pitch, before.size) or (
-            opens_paragraph(line.text)
-        )
+        apart = new_place or down > 1.6 * max(pitch, before.size) or round(line.size) != round(before.size)
+        return apart or opens_paragraph(line.text)
     if kind == "footnote":
         return bool(_FOOTNOTE.match(line.text)) and line.size < 1.02 * before.size
     ended = before.text.endswith(_TERMINAL)
@@ -451,11 +455,14 @@ def _begins(paragraph: Sequence[_Line], line: _Line, kind: str, pitch: float) ->
     if _BULLET.match(line.text):
         return True
     if opens_paragraph(line.text):
-        return ended or before.text.endswith((",", " and", " or")) or abs(line.x0 - paragraph[0].x0) > line.size or (
-            len(paragraph) == 1 and before.x1 < line.x1 * 0.85
-        )
+        moved = abs(line.x0 - paragraph[0].x0) > line.size
+        short = len(paragraph) == 1 and before.x1 < line.x1 * 0.85
+        return ended or moved or short or before.text.endswith((",", " and", " or"))
     indented = line.x0 > before.x0 + 0.8 * line.size and len(paragraph) > 1
-    return ended and (indented or before.x1 < max(line.x1, *(each.x1 for each in paragraph)) - 0.15 * (line.x1 - line.x0))
+    # Its first word would have stood on the line before, had that not ended a paragraph.
+    word = (line.x1 - line.x0) * (len(line.text.partition(" ")[0]) + 1) / max(len(line.text), 1)
+    edge = max(line.x1, *(each.x1 for each in paragraph))
+    return ended and (indented or before.x1 + word < edge)
 
 
 def _paragraph(
