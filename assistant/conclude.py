@@ -7,7 +7,7 @@ from datetime import date
 from assistant.answer import Answer, Citation
 from assistant.concepts import Concept, concepts
 from assistant.context import Context, Section, Statement, Support
-from corpus.programmes import english_names, programmes
+from corpus.programmes import programmes
 from indexing.search import Filter
 from indexing.store import day_number
 
@@ -32,21 +32,6 @@ def conclude(context: Context, timings: dict[str, float]) -> Answer:
         suggestions=tuple(context.suggestions or _suggestions(context)),
         timings_ms=timings,
     )
-
-
-def support_of(context: Context) -> None:
-    """Decline where nothing supports an answer: no statement left, or only the statement that nothing was found."""
-    supports = [s for section in context.sections for statement in section.statements for s in statement.support]
-    names = " and ".join(english_names().get(code, code) for code in context.jurisdictions)
-    if not supports:
-        authorities = "; ".join(programmes()[code].authority for code in context.jurisdictions if code in programmes())
-        context.decline(
-            "unsupported",
-            f"I searched the guidance held for {names} and found no provision that answers this. Please ask: {authorities}.",
-        )
-    elif all(support.passage.status == "gap" for support in supports):
-        text, _ = written(context.sections)
-        context.decline("unsupported", text)
 
 
 def _written(context: Context) -> tuple[str, tuple[Citation, ...]]:

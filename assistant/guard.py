@@ -19,17 +19,17 @@ _INJECTION = re.compile(
     |(reveal|print|show|repeat|output|leak).{0,30}\b(your|the)\b.{0,15}(prompt|instructions|configuration|api\ key|system\ message)
     |\byou\ are\ (now|no\ longer)\b|\bact\ as\ (if|an?|the|my)\b|\bpretend\ (to\ be|you)|\brole-?play\ as\b
     |\bjailbreak|\bdan\ mode|developer\ mode|\bdo\ anything\ now\b|without\ (any\ )?(citation|sources?|restriction|filter)s?\b
-    |(answer|reply|respond|say)\ (only\ )?(with\ )?["'“].{1,80}["'”]\ (only|and\ nothing)|\bnew\ instructions?\b|</?(system|assistant|user)>
+    |(answer|reply|respond|say)\ (only\ )?(with\ )?["'“].{1,80}["'”]\ (only|and\ nothing)|\bnew\ instructions?\b|</?(system|assistant|user)>|\brepeat\ after\ me\b|\bpretend\b|\bmade-?up\ (citation|source|article)|\binvent\ (a|an|the|some)\b
     |忽略.{0,12}(指令|指示|提示|规则|規則)|無視.{0,8}指示|ignorier.{0,20}anweisung|ignor(a|e|ez).{0,25}(instruccion|instruction|instruç)""",
     re.VERBOSE,
 )
 
 _DECEIT = re.compile(
-    r"""\b(hide|conceal|cover\ up|keep\ quiet|disguise|launder)\b.{0,60}\b(customs|infringement|violation|offen[cs]e|debt|incident|breach|
+    r"""\b(hid(e|es|ing|den)|conceal(s|ing)?|cover\ up|keep\ quiet|disguise|launder)\b.{0,60}\b(customs|infringement|violation|offen[cs]e|debt|incident|breach|
         conviction|goods|cargo|owner|problem|penalt|past|record)
     |\b(fake|forge|falsif\w*|fabricat\w*|backdat\w*|doctor|counterfeit)\b.{0,60}\b(record|document|certificate|declaration|invoice|seal|
         training|log|audit|background|account|evidence|report|questionnaire|saq|papers?|minutes)
-    |\b(bribe|pay\ off|kickback)\b|\bsmuggl(e|ing)\b.{0,25}\b(without|past|through|how|using|with)|\bhow\b.{0,30}\bsmuggle
+    |\b(bribe|pay\ off|kickback)\b|\bundeclared\b|\bon\ paper\b.{0,60}\bsame\ people\b|\b(straw|front|sham)\ (man|director|company|owner)\b|\bsmuggl(e|ing)\b.{0,25}\b(without|past|through|how|using|with)|\bhow\b.{0,30}\bsmuggle
     |\b(trick|deceive|fool|mislead|lie\ to|cheat)\b.{0,30}\b(customs|officer|validator|auditor|inspector|specialist|them)
     |\b(avoid|evade|dodge|get\ around|escape)\b.{0,20}\b(duty|duties|tax|taxes|detection|being\ caught|controls?|inspections?)\b(?!.{0,30}legal)
     |\bwithout\b.{0,20}\bcustoms\b.{0,20}\b(knowing|noticing|finding)|under-?(value|declar)|\bundetected\b""",
@@ -48,6 +48,7 @@ _PERSONAL_ASKED = re.compile(
         .{0,60}\b(of|for|officer|inspector|director|employee|mr|mrs|ms|his|her|their|manager|validator|specialist|who)\b
     |\b(officer|inspector|director|validator|specialist|mr|mrs|ms)\b.{0,50}\b(home\ address|private\ (address|number|phone)|personal\ (phone|mobile|number|
         e-?mail)|mobile\ number|cell\ ?phone|salary|date\ of\ birth|where\b.{0,10}\blives?)
+    |\b(names?|salar(y|ies)|(phone|mobile)\ numbers?|home\ addresses)\b.{0,40}\bof\b.{0,40}\b(staff|employees|workers|drivers|guards|directors)\b
     |\b(criminal\ record|background|passport\ number|conviction)s?\ of\ (mr|mrs|ms|dr|[a-z]+\ [a-z]+,)|\bwhere\ does\b.{0,30}\blive\b""",
     re.VERBOSE,
 )

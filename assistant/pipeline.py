@@ -7,11 +7,12 @@ from collections.abc import Generator
 
 from assistant.answer import Event, Question
 from assistant.compose import compose
-from assistant.conclude import conclude, support_of
+from assistant.conclude import conclude
 from assistant.context import Context, Step
 from assistant.guard import guard
 from assistant.retrieve import retrieve
 from assistant.settings import Settings
+from assistant.support import answerable, supported
 from assistant.understand import scope, understand
 from assistant.verify import verify
 from indexing.search import Index
@@ -21,9 +22,10 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("guard", guard),
     ("scope", scope),
     ("retrieve", retrieve),
+    ("answerable", answerable),
     ("compose", compose),
     ("verify", verify),
-    ("support", support_of),
+    ("supported", supported),
 )
 
 

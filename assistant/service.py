@@ -21,6 +21,12 @@ MOST_TRACES = 500
 """Answers whose trace is kept in memory."""
 
 
+def _warm(settings: Settings) -> None:
+    from assistant.llm.steps import warm
+
+    warm(settings)
+
+
 class Assistant:
     """Answers from the current version of the index; safe to use from several threads.
 
@@ -34,6 +40,8 @@ class Assistant:
         self._index: Index | None = None
         self._opening = threading.Lock()
         self._traces: dict[str, tuple[dict[str, Any], ...]] = {}
+        if settings.llm is not None:
+            threading.Thread(target=_warm, args=(settings,), daemon=True).start()
 
     @property
     def index(self) -> Index:

@@ -9,6 +9,8 @@ from assistant.programmes import alias_words, fold
 from indexing.search import Index
 
 _WORD = re.compile(r"[a-z]{5,}")
+_SEEN = 3
+"""A word of the guidance must stand in so many passages to be what was meant."""
 _LONG = 9
 """From this length two slips are forgiven, below it one."""
 
@@ -42,7 +44,7 @@ def _nearest(word: str, index: Index) -> str | None:
         return None
     best: tuple[int, int, str] | None = None
     for other, count in _known(index).items():
-        if count < 3 or other[0] != word[0] or abs(len(other) - len(word)) > allowed:
+        if count < _SEEN or len(other) < 6 or other[0] != word[0] or abs(len(other) - len(word)) > allowed:
             continue
         distance = OSA.distance(word, other, score_cutoff=allowed)
         if distance <= allowed and (best is None or (distance, -count) < best[:2]):

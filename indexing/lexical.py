@@ -55,3 +55,9 @@ class LexicalIndex:
         if not known:
             return np.zeros(self._size, np.float32)
         return np.asarray(self._bm25.get_scores(known), np.float32)
+
+    def rarity(self) -> dict[str, float]:
+        """Inverse document frequency (Lucene's, never negative) of every term."""
+        counts = np.diff(np.asarray(self._bm25.scores["indptr"]))
+        values = np.log(1 + (self._size - counts + 0.5) / (counts + 0.5))
+        return {term: float(values[number]) for term, number in self._bm25.vocab_dict.items() if term and number < len(values)}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,17 @@ class Index:
         rows = self.rows(among)
         scores = self.lexical(query, rows)
         return [self.store.at(int(rows[i])) for i in np.argsort(-scores, kind="stable")[:k] if scores[i] > 0]
+
+    @lru_cache(maxsize=1)
+    def rarity(self) -> dict[str, float]:
+        """Inverse document frequency of every term of the collection."""
+        return self._lexical.rarity()
+
+    @lru_cache(maxsize=256)
+    def terms_of(self, jurisdiction: str) -> frozenset[str]:
+        """All terms of a programme's passages."""
+        rows = self.rows(Filter(frozenset({jurisdiction})))
+        return frozenset(term for row in rows for term in terms(self.store.at(int(row)).text))
 
     def words(self) -> dict[str, int]:
         """Latin-script words of the collection of four letters or more, with the number of passages that hold them."""

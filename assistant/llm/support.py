@@ -43,12 +43,16 @@ _NEGATION = re.compile(
     re.I,
 )
 _MUST = re.compile(
-    r"\b(must|shall|(?:is|are) required|requires?|mandatory|obliged|obligatory|compulsory|has to|have to|had to|needs?|needed|is to|are to|necessary|should)\b", re.I
+    r"\b(must|shall|(?:is|are) required|requires?|mandatory|obliged|obligatory|compulsory|has to|have to|had to|needs?|needed|is to|are to|necessary|should)\b",
+    re.I,
 )
 _MAY = re.compile(
-    r"\b(may|can|could|might|optional|optionally|voluntary|voluntarily|allowed|permitted|possible|free to|able to|choose|if (it|they) wish(es)?)\b", re.I
+    r"\b(may|can|could|might|optional|optionally|voluntary|voluntarily|allowed|permitted|possible|free to|able to|choose|if (it|they) wish(es)?)\b",
+    re.I,
 )
-_ALWAYS = re.compile(r"\b(only|all|every|always|solely|exclusively|any|each|both|automatically|whole|entire(ly)?)\b", re.I)
+_ALWAYS = re.compile(
+    r"\b(only|all|every|always|solely|exclusively|any|each|both|automatically|whole|entire(ly)?)\b", re.I
+)
 _AT_MOST = re.compile(r"\b(at most|at the latest|within|up to|maximum|under|below|less than|fewer than)\b", re.I)
 _AT_LEAST = re.compile(r"\b(at least|minimum|or more|more than|over|above|exceed(s|ing)?)\b", re.I)
 
@@ -74,7 +78,10 @@ _ACTORS = re.compile(
     r"|officers?|hmrc|cbp|experts?|advisers?|accountants?|operators?|carriers?|brokers?|authorit(?:y|ies)|members?|tax authority|ministry)\b",
     re.I,
 )
-_MODAL = re.compile(r"\b(must|shall|may|can|could|should|has to|have to|needs? to|examines?|decides?|provides?|files?|tells?|passes?|gives?|checks?)\b", re.I)
+_MODAL = re.compile(
+    r"\b(must|shall|may|can|could|should|has to|have to|needs? to|examines?|decides?|provides?|files?|tells?|passes?|gives?|checks?)\b",
+    re.I,
+)
 _SAME_ACTOR = {
     "customs administration": "customs", "customs authority": "customs", "customs officer": "customs", "officer": "customs", "authority": "customs",
     "hmrc": "customs", "cbp": "customs", "authorisation holder": "holder", "operator": "company", "member": "company", "holder": "company",
@@ -83,12 +90,7 @@ _SAME_ACTOR = {
 
 # Words that an answer adds without claiming anything.
 _PLAIN = frozenset(
-    """aeo programm program provis guidanc accord yes answer case follow general also therefor thus howev addit addition name list
-    mean way day-to-day so must may can shall need requir requir have has had do take make get give set hold keep includ exampl among
-    certain relev part kind type thing one well still alreadi just like such mani sever use whether within least most
-    s stay deal cover place run ask see say said wrote write view laid occur besid chosen choos suit sinc want belong concern
-    exist turn come fall count reli believ think call speak meet stand contact fill toward expect known taken start immedi
-    both besides instead case everi sourc accord also name regard concern involv sort look help would""".split()
+    ["aeo", "programm", "program", "provis", "guidanc", "accord", "yes", "answer", "case", "follow", "general", "also", "therefor", "thus", "howev", "addit", "addition", "name", "list", "mean", "way", "day-to-day", "so", "must", "may", "can", "shall", "need", "requir", "requir", "have", "has", "had", "do", "take", "make", "get", "give", "set", "hold", "keep", "includ", "exampl", "among", "certain", "relev", "part", "kind", "type", "thing", "one", "well", "still", "alreadi", "just", "like", "such", "mani", "sever", "use", "whether", "within", "least", "most", "s", "stay", "deal", "cover", "place", "run", "ask", "see", "say", "said", "wrote", "write", "view", "laid", "occur", "besid", "chosen", "choos", "suit", "sinc", "want", "belong", "concern", "exist", "turn", "come", "fall", "count", "reli", "believ", "think", "call", "speak", "meet", "stand", "contact", "fill", "toward", "expect", "known", "taken", "start", "immedi", "both", "besides", "instead", "case", "everi", "sourc", "accord", "also", "name", "regard", "concern", "involv", "sort", "look", "help", "would"]
 )
 _SYNONYMS = tuple(
     frozenset(group.split())
@@ -130,7 +132,9 @@ def evidence(sentence: str, passage: str, jurisdiction: str, embed: Embed, known
     spans = sentence_spans(passage)
     chosen = _chosen(sentence, passage, spans)
     found = " ".join(passage[a:b] for a, b in chosen)
-    pieces = list(dict.fromkeys([found, *(passage[a:b] for a, b in chosen), *_closest(sentence, found).split(" / ")[:2]]))
+    pieces = list(
+        dict.fromkeys([found, *(passage[a:b] for a, b in chosen), *_closest(sentence, found).split(" / ")[:2]])
+    )
     vectors = embed([sentence, *pieces])
     cosine = float((vectors[1:] @ vectors[0]).max())
     lexical = coverage(sentence, f"{found} {_names(jurisdiction)} {known}")
@@ -188,8 +192,10 @@ class _Held(frozenset[str]):
 
     def __contains__(self, term: object) -> bool:
         word = str(term)
-        return super().__contains__(word) or any(frozenset.__contains__(self, other) for other in _related(word)) or any(
-            _family(word) == _family(other) for other in self if len(other) > 5 and len(word) > 5
+        return (
+            super().__contains__(word)
+            or any(frozenset.__contains__(self, other) for other in _related(word))
+            or any(_family(word) == _family(other) for other in self if len(other) > 5 and len(word) > 5)
         )
 
     def __rand__(self, other: object) -> set[str]:
@@ -234,7 +240,9 @@ def mismatches(sentence: str, found: str, passage: str, jurisdiction: str, known
     return list(dict.fromkeys(faults))
 
 
-_CLAUSE = re.compile(r"[;:]|,(?!\d)|\b(?:and|but|if|unless|where|because|while|whereas|which|although|as long as|so that|when|before|after|except)\b|[()]")
+_CLAUSE = re.compile(
+    r"[;:]|,(?!\d)|\b(?:and|but|if|unless|where|because|while|whereas|which|although|as long as|so that|when|before|after|except)\b|[()]"
+)
 
 
 def _clauses(text: str) -> list[str]:
@@ -268,7 +276,9 @@ def _wrong_names(sentence: str, passage: str, jurisdiction: str, known: str) -> 
     missing: list[str] = []
     for match in _NAME.finditer(sentence):
         name = match.group().rstrip(".,;:'’").removesuffix("'s").removesuffix("’s")
-        begins = not sentence[: match.start()].strip(" \"'“‘(") and not re.match(r" [A-Z][a-z]", sentence[match.end() :])
+        begins = not sentence[: match.start()].strip(" \"'“‘(") and not re.match(
+            r" [A-Z][a-z]", sentence[match.end() :]
+        )
         plain_word = name.isalpha() and (name[1:].islower() or len(name) == 1)
         if begins and plain_word:
             continue
@@ -291,8 +301,20 @@ def _wrong_figures(sentence: str, found: str) -> list[str]:
 _KIND = (
     ("share", re.compile(r"\d[\d.,]*\s?(?:%|per ?cent)")),
     ("money", re.compile(r"(?:[€£$¥₹]|\b(?:EUR|USD|GBP|INR|AUD|JPY|CNY|RMB|RM))\s?\d[\d.,]*", re.I)),
-    ("day", re.compile(r"\b\d{1,2}(?= (?:january|february|march|april|may|june|july|august|september|october|november|december)\b)", re.I)),
-    ("month", re.compile(r"\b(?:january|february|march|april|may(?= \d)|june|july|august|september|october|november|december)\b", re.I)),
+    (
+        "day",
+        re.compile(
+            r"\b\d{1,2}(?= (?:january|february|march|april|may|june|july|august|september|october|november|december)\b)",
+            re.I,
+        ),
+    ),
+    (
+        "month",
+        re.compile(
+            r"\b(?:january|february|march|april|may(?= \d)|june|july|august|september|october|november|december)\b",
+            re.I,
+        ),
+    ),
     ("year", re.compile(r"\b(?:19|20)\d\d\b(?!/)")),
     ("name", re.compile(r"\b[A-Za-z]+-?\d[\w.]*|\b\d+(?:[./]\d+)+|\b\d+\(\w+\)")),
 )
@@ -327,7 +349,9 @@ def _segments(found: str) -> list[str]:
     return pieces
 
 
-_ATTRIBUTION = re.compile(r"\b(according to|as (named|transcribed|reported|listed|stated|far as)|in the (firm|authority)\b)[^,;.]*", re.I)
+_ATTRIBUTION = re.compile(
+    r"\b(according to|as (named|transcribed|reported|listed|stated|far as)|in the (firm|authority)\b)[^,;.]*", re.I
+)
 
 
 def _misplaced_figures(sentence: str, found: str, jurisdiction: str) -> list[str]:
@@ -346,7 +370,8 @@ def _misplaced_figures(sentence: str, found: str, jurisdiction: str) -> list[str
         *(
             words
             for words, kinds in bound
-            if len(kinds.keys() & own.keys()) < best and any(kind in own.values() for f, kind in kinds.items() if f not in own)
+            if len(kinds.keys() & own.keys()) < best
+            and any(kind in own.values() for f, kind in kinds.items() if f not in own)
         )
     )
     elsewhere = sum(term in beside and term not in here for term in wanted)
@@ -363,7 +388,9 @@ def _crossed(own: dict[str, str], bound: list[dict[str, str]]) -> list[str]:
                 continue
             with_one = [kinds for kinds in bound if one in kinds]
             with_other = [kinds for kinds in bound if other in kinds]
-            if any(other_kind in kinds.values() for kinds in with_one) and any(kind in kinds.values() for kinds in with_other):
+            if any(other_kind in kinds.values() for kinds in with_one) and any(
+                kind in kinds.values() for kinds in with_other
+            ):
                 return [f"{one} and {other} are not joined in the passage"]
     return []
 
@@ -403,14 +430,15 @@ _DESIGNATION = re.compile(r"\b([A-Z][a-z]+)s? (?:No\.? )?([A-Z]?\d[\w./()]*|[A-Z
 
 
 def _wrong_designation(sentence: str, known: str) -> list[str]:
-    """"Budget 2020" where the passage has "Budget 2021", "Level 1" for "Level 2", "Part B" for "Part A"."""
+    """ "Budget 2020" where the passage has "Budget 2021", "Level 1" for "Level 2", "Part B" for "Part A"."""
     said = {(m.group(1), m.group(2).rstrip(".,;)")) for m in _DESIGNATION.finditer(sentence)}
     held = {(m.group(1), m.group(2).rstrip(".,;)")) for m in _DESIGNATION.finditer(known)}
     words = {word for word, _ in held}
     wrong = [
         f"{word} {figure}"
         for word, figure in sorted(said - held)
-        if word in words and not re.search(rf"\b{word}s? (?:[\d./()A-Z,-]+ |to |and |or |No\.? ){{0,6}}{re.escape(figure)}(?!\w)", known)
+        if word in words
+        and not re.search(rf"\b{word}s? (?:[\d./()A-Z,-]+ |to |and |or |No\.? ){{0,6}}{re.escape(figure)}(?!\w)", known)
     ]
     return [f"{', '.join(wrong)} is not in the passage"] if wrong else []
 
@@ -475,13 +503,21 @@ def _wrong_modality(sentence: str, clause: str, found: str) -> list[str]:
         return ["says 'may' where the passage says 'must'"]
     if must and not _MUST.search(found) and _MAY.search(found):
         return ["says 'must' where the passage says 'may'"]
-    if must and re.search(r"\b(for example|for instance|such as|e\.g\.)", found) and not re.search(r"\b(example|instance|such as)\b", sentence):
+    if (
+        must
+        and re.search(r"\b(for example|for instance|such as|e\.g\.)", found)
+        and not re.search(r"\b(example|instance|such as)\b", sentence)
+    ):
         return ["says 'must' where the passage gives an example"]
     only = re.search(r"\b(only|solely|exclusively)\b", sentence, re.I)
     if only and not re.search(r"\b(only|solely|exclusively|just|no other|unless|none)\b", found, re.I):
         return ["says 'only' where the passage does not"]
     limit = re.search(r"\b(only|solely|exclusively)\b", clause, re.I)
-    if limit and not only and not re.search(r"\b(just|unless|not|except|no other|limited|without|cannot)\b", sentence, re.I):
+    if (
+        limit
+        and not only
+        and not re.search(r"\b(just|unless|not|except|no other|limited|without|cannot)\b", sentence, re.I)
+    ):
         return ["leaves out 'only'"]
     total = re.search(r"\b(all|every|always|both|any|automatically)\b", sentence, re.I)
     if total and not _ALWAYS.search(found):
@@ -509,9 +545,7 @@ def _rival_words(sentence: str, found: str, jurisdiction: str) -> list[str]:
     for group in _RIVALS:
         for word in sorted(group & said):
             rivals = sorted(group - {word} - said)
-            if word not in anywhere and (other := [r for r in rivals if r in anywhere]):
-                faults.append(f"says '{word}' where the passage says '{other[0]}'")
-            elif word not in near and (other := [r for r in rivals if r in near]):
+            if (word not in anywhere and (other := [r for r in rivals if r in anywhere])) or (word not in near and (other := [r for r in rivals if r in near])):
                 faults.append(f"says '{word}' where the passage says '{other[0]}'")
     return faults
 
@@ -521,10 +555,7 @@ def _all_words(text: str) -> frozenset[str]:
 
 
 _CRITICAL = frozenset(
-    """decid decis revok revoc suspend suspens annul accept reject refus grant pay payment fee charg visit audit fine penalti seiz
-    exempt guarante bank lawyer notari insur camera fenc bond deposit tax duti waiv free appeal court prison disqualifi ban
-    certif licens renew drop remov abolish repeal first second third last final
-    prohibit forbid forbidden expir automat mandatori compulsori voluntari train background convict insolv bankrupt""".split()
+    ["decid", "decis", "revok", "revoc", "suspend", "suspens", "annul", "accept", "reject", "refus", "grant", "pay", "payment", "fee", "charg", "visit", "audit", "fine", "penalti", "seiz", "exempt", "guarante", "bank", "lawyer", "notari", "insur", "camera", "fenc", "bond", "deposit", "tax", "duti", "waiv", "free", "appeal", "court", "prison", "disqualifi", "ban", "certif", "licens", "renew", "drop", "remov", "abolish", "repeal", "first", "second", "third", "last", "final", "prohibit", "forbid", "forbidden", "expir", "automat", "mandatori", "compulsori", "voluntari", "train", "background", "convict", "insolv", "bankrupt"]
 )
 """What a provision turns on: a sentence that has one of these needs it, or a synonym, in its evidence."""
 
