@@ -46,6 +46,7 @@ class Metric:
 
 
 METRICS: tuple[Metric, ...] = (
+    Metric("solved", "Solved", "whole", "right programme, every fact stated, nothing forbidden, no rule broken"),
     Metric("status", "Right kind of reply", "understanding", "answered, clarified or declined, as expected"),
     Metric(
         "programme",
@@ -93,11 +94,26 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("provision", "Provision cited", "citation", "an expected provision is cited, where the index holds it"),
     Metric("rules_kept", "Five rules kept", "citation", "answers without a breach of the five rules"),
-    Metric("decline_precision", "Declined rightly", "refusal", "of the declined questions, those that should be"),
-    Metric("decline_recall", "Refusals made", "refusal", "of the questions to decline, those declined"),
-    Metric("decline_reason", "Reason right", "refusal", "of the rightly declined, those with the expected reason"),
-    Metric("clarify_precision", "Clarified rightly", "refusal", "of the clarified questions, those that should be"),
-    Metric("clarify_recall", "Clarifications made", "refusal", "of the questions to clarify, those clarified"),
+    Metric(
+        "decline_precision",
+        "Declines only what it should",
+        "refusal",
+        "of the declined questions, those that should be",
+    ),
+    Metric("decline_recall", "Declines what it should", "refusal", "of the questions to decline, those declined"),
+    Metric(
+        "decline_reason",
+        "Reason of declining right",
+        "refusal",
+        "of the rightly declined, those with the expected reason",
+    ),
+    Metric(
+        "clarify_precision",
+        "Asks back only when it should",
+        "refusal",
+        "of the clarified questions, those that should be",
+    ),
+    Metric("clarify_recall", "Asks back when it should", "refusal", "of the questions to clarify, those clarified"),
 )
 NAMES = tuple(metric.name for metric in METRICS)
 
@@ -118,7 +134,17 @@ def score(
         scores |= _grounding(question, answer, cited_passages(answer, index.store))
         cited = {citation["passage_id"] for citation in answer["citations"]}
         scores["provision"] = float(bool(cited & judgements.provisions)) if judgements.provisions else None
+    scores["solved"] = float(_solved(question, answer, scores, broken))
     return scores, broken
+
+
+def _solved(question: EvalQuestion, answer: dict[str, Any], scores: Scores, broken: Sequence[str]) -> bool:
+    if answer["status"] != question.expect or broken:
+        return False
+    if question.expect == "answered":
+        right = scores["programme"] == scores["fact_recall"] == 1
+        return right and not forbidden_found(question, answer)
+    return bool(answer["reason"] == question.reason)
 
 
 def missing_facts(question: EvalQuestion, answer: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from corpus.errors import UserError
 from corpus.schema import Topic
 
 QUESTIONS = Path(__file__).with_name("questions")
@@ -21,7 +22,7 @@ Style = Literal[
 ]  # fmt: skip
 
 
-class EvalError(Exception):
+class EvalError(UserError):
     """An evaluation cannot be done. The message names the cause and the remedy."""
 
 

@@ -1,8 +1,8 @@
 """Which passages are relevant to a question: derived from its facts.
 
 The questions are written without sight of the notes, so nobody has marked passages by hand. A passage is relevant when
-it is of one of the question's jurisdictions, verified, in force today, open to the public, and holds at least one of the
-question's facts; its grade is the number of facts that it holds.
+it is of one of the question's jurisdictions, verified, in force today, open to the public, and holds at least one of
+the facts; its grade is the number of facts that it holds.
 """
 
 from __future__ import annotations

@@ -20,11 +20,15 @@ from assistant.settings import Settings
 from assistant.settings import settings as process_settings
 from evals.metrics import Scores, missing_facts, readability, score
 from evals.questions import EvalError, EvalQuestion, Split, load_questions
-from evals.relevance import Relevance
+from evals.relevance import Judgements, Relevance
+from indexing.passages import Passage
 from indexing.search import Hit, Index
 
 DEPTH = 10
 """Retrieved passages that are kept and measured."""
+WANTED = 2
+"""Passages of the best grade that are kept for the report."""
+EXCERPT = 200
 RESULTS = "results.jsonl"
 RUN = "run.json"
 
@@ -45,14 +49,18 @@ class RunInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Retrieved:
-    """A passage that was retrieved; `grade` is the number of expected facts that it holds."""
+class Ranked:
+    """A passage, where it was ranked, and how much it could have helped."""
 
     passage_id: str
     jurisdiction: str
     reference: str
-    score: float
+    excerpt: str
+    """How the passage begins."""
     grade: int
+    """Number of expected facts that it holds."""
+    rank: int | None
+    """From 1; None: not among the retrieved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,9 @@ class Result:
     question: EvalQuestion
     answer: dict[str, Any]
     """`Answer.to_json()`."""
-    retrieved: tuple[Retrieved, ...]
+    retrieved: tuple[Ranked, ...]
+    wanted: tuple[Ranked, ...]
+    """Passages of the best grade, for answerable questions."""
     scores: Scores
     violations: tuple[str, ...]
     missing: tuple[tuple[str, ...], ...]
@@ -85,7 +95,8 @@ class Result:
         return cls(
             question=EvalQuestion.model_validate(fields["question"]),
             answer=fields["answer"],
-            retrieved=tuple(Retrieved(**entry) for entry in fields["retrieved"]),
+            retrieved=tuple(Ranked(**entry) for entry in fields["retrieved"]),
+            wanted=tuple(Ranked(**entry) for entry in fields["wanted"]),
             scores=fields["scores"],
             violations=tuple(fields["violations"]),
             missing=tuple(tuple(fact) for fact in fields["missing"]),
@@ -114,12 +125,19 @@ class Evaluation:
         return Result(
             question=question,
             answer=plain,
-            retrieved=tuple(_retrieved(hit, judgements.grades) for hit in hits[:DEPTH]),
+            retrieved=tuple(_ranked(hit.passage, judgements, rank) for rank, hit in enumerate(hits[:DEPTH], start=1)),
+            wanted=self._wanted(hits, judgements),
             scores=scores,
             violations=tuple(violations),
             missing=tuple(missing_facts(question, plain)),
             readability=readability(answer.answer) if answer.status == "answered" else {},
         )
+
+    def _wanted(self, hits: Sequence[Hit], judgements: Judgements) -> tuple[Ranked, ...]:
+        ranks = {hit.passage.id: rank for rank, hit in enumerate(hits, start=1)}
+        best = sorted(judgements.grades, key=lambda identifier: (-judgements.grades[identifier], identifier))
+        passages = [self._index.store.get(identifier) for identifier in best[:WANTED]]
+        return tuple(_ranked(passage, judgements, ranks.get(passage.id)) for passage in passages if passage)
 
     def _ask(self, question: Question) -> tuple[Answer, list[Hit]]:
         """The answer, and what was retrieved for it: the lists of several programmes merged rank by rank."""
@@ -139,11 +157,10 @@ def _merged(lists: Sequence[list[Hit]]) -> list[Hit]:
     return list(merged.values())
 
 
-def _retrieved(hit: Hit, grades: dict[str, int]) -> Retrieved:
-    passage = hit.passage
-    return Retrieved(
-        passage.id, passage.jurisdiction, passage.reference, round(hit.score, 4), grades.get(passage.id, 0)
-    )
+def _ranked(passage: Passage, judgements: Judgements, rank: int | None) -> Ranked:
+    excerpt = passage.text if len(passage.text) <= EXCERPT else passage.text[:EXCERPT].rsplit(" ", 1)[0] + " …"
+    grade = judgements.grades.get(passage.id, 0)
+    return Ranked(passage.id, passage.jurisdiction, passage.reference, excerpt, grade, rank)
 
 
 def run(
@@ -181,7 +198,7 @@ def run(
     done = _prepare(out_dir, info, resume)
     left = [question for question in questions if question.id not in done]
     with (out_dir / RESULTS).open("a", encoding="utf-8") as lines:
-        for result in _progress(_evaluated(left, index, settings, workers), len(done), len(questions), show_progress):
+        for result in _progress(evaluated(left, index, settings, workers), len(done), len(questions), show_progress):
             lines.write(result.to_json() + "\n")
             lines.flush()
     index.close()
@@ -214,7 +231,8 @@ def _keep_whole_lines(path: Path) -> set[str]:
     return {Result.of_json(line).question.id for line in whole.splitlines()}
 
 
-def _evaluated(questions: Sequence[EvalQuestion], index: Index, settings: Settings, workers: int) -> Iterator[Result]:
+def evaluated(questions: Sequence[EvalQuestion], index: Index, settings: Settings, workers: int) -> Iterator[Result]:
+    """Results as they come in: in order with one worker; other processes open the settings' index themselves."""
     if workers <= 1 or len(questions) < 2:
         evaluation = Evaluation(index, settings)
         yield from map(evaluation.evaluate, questions)
