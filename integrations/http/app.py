@@ -3,70 +3,34 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import uvicorn
-from fastapi import Body, FastAPI, Query, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, ConfigDict, Field
 
-from assistant.answer import Answer, Audience, Event, Question
+from assistant.answer import Answer, Question
 from assistant.guard import clean
 from assistant.service import Assistant
 from assistant.settings import Settings
-from indexing.passages import Passage
-from integrations.http import problems, streaming
+from integrations.http import problems, schemas, streaming
 from integrations.http.metrics import Metrics
 from integrations.http.middleware import Boundary
 
 STATIC = Path(__file__).parent / "static"
-MAX_COMMENT_CHARS = 2000
 
 log = logging.getLogger("aeo.http")
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class AskBody(_Body):
-    """A question."""
-
-    question: str = Field(examples=["How long does EU customs have to decide on an AEO application?"])
-    jurisdictions: list[str] = Field(
-        [], max_length=20, description="Programme codes; none: recognised from the question"
-    )
-    audience: Audience | None = None
-    conversation_id: str | None = Field(
-        None, max_length=40, description="Of POST /v1/conversations: follow-ups are understood"
-    )
-
-
-class SearchBody(_Body):
-    """A search."""
-
-    query: str = Field(examples=["financial solvency"])
-    k: int = Field(10, ge=1, le=100, description="How many passages at most")
-    jurisdictions: list[str] = Field([], max_length=20, description="Programme codes; none: all")
-
-
-class FeedbackBody(_Body):
-    """Whether an answer helped."""
-
-    answer_id: str = Field(pattern=r"^ans_[0-9a-f]{20}$")
-    helpful: bool
-    comment: str = Field("", max_length=MAX_COMMENT_CHARS)
-
-
 def create_app(settings: Settings, assistant: Assistant | None = None) -> FastAPI:
-    """The application over the index and database of `settings`, or over `assistant`.
+    """Make the application over the index and database of `settings`, or over `assistant`.
 
     It starts without an index, too: what needs one answers 503 until there is one.
     """
@@ -74,13 +38,19 @@ def create_app(settings: Settings, assistant: Assistant | None = None) -> FastAP
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        threading.Thread(target=_warm, args=(served,), daemon=True).start()
+        warming = threading.Thread(target=_warm, args=(served,))
+        warming.start()
         yield
+        warming.join()
 
     app = FastAPI(
         title="AEO guidance",
         version="1",
-        description="Answers about Authorized Economic Operator programmes, with the passage that each statement stands on.",
+        description="Answers about Authorized Economic Operator programmes, each statement with the passage behind it.",
+        responses={
+            status: {"model": schemas.ProblemDocument, "content": {problems.MEDIA_TYPE: {}}}
+            for status in (422, "default")
+        },
         docs_url=None,  # FastAPI's page loads from another host
         redoc_url=None,
         lifespan=lifespan,
@@ -97,91 +67,90 @@ def create_app(settings: Settings, assistant: Assistant | None = None) -> FastAP
 
 
 def _question_routes(app: FastAPI, assistant: Assistant, metrics: Metrics) -> None:
-    @app.post("/v1/ask", response_model=None, responses={200: {"model": Answer, "content": {streaming.MEDIA_TYPE: {}}}})
-    def ask(body: Annotated[AskBody, Body()], request: Request) -> Response:
+    streamed = {200: {"model": Answer, "content": {streaming.MEDIA_TYPE: {}}}}
+
+    @app.post("/v1/ask", response_model=None, responses=cast(dict[int | str, Any], streamed))
+    def ask(body: schemas.Ask, request: Request) -> Response:
         """Answer a question.
 
-        With `Accept: text/event-stream`, the answer arrives as it is made: `step` {name}, `sentence` {text}, at last
-        `answer` (the whole, as without), or `error` (a problem document).
+        With `Accept: text/event-stream` the answer arrives while it is made: events `step` {name}, `sentence` {text}
+        and last `answer` (the whole, as without) or `error` (a problem document). Closing the connection stops it.
         """
+        clean(body.question, assistant.settings.max_question_chars)
         if body.conversation_id is not None and not assistant.conversations.exists(body.conversation_id):
             raise _no_conversation()
         question = Question(
             text=body.question,
-            jurisdictions=_known(body.jurisdictions, assistant),
+            jurisdictions=_held(body.jurisdictions, assistant),
             audience=body.audience,
             conversation_id=body.conversation_id,
         )
-        events = cast(Generator[Event], assistant.stream(question))
-        first = next(events)  # a question that cannot be asked fails here, before a status is sent
-
-        def done(answer: Answer | None) -> None:
-            if answer is None:
-                metrics.stopped()
-            else:
-                metrics.answered(answer)
-
+        events = assistant.stream(question)
+        first = next(events)  # what cannot be answered now fails here, before a status is sent
         if streaming.MEDIA_TYPE in request.headers.get("accept", ""):
-            return streaming.EventStream(first, events, done)
+            return streaming.EventStream(first, events, metrics)
         *_, last = (first, *events)
         assert last.answer is not None
-        done(last.answer)
+        metrics.answered(last.answer)
         return JSONResponse(last.answer.to_json())
 
     @app.post("/v1/search")
-    def search(body: Annotated[SearchBody, Body()]) -> dict[str, Any]:
-        """Passages that fit a query, best first."""
+    def search(body: schemas.Search) -> schemas.SearchResults:
+        """Find passages that fit a query, best first."""
         query = clean(body.query, assistant.settings.max_question_chars)
-        hits = assistant.search(query, body.k, _known(body.jurisdictions, assistant))
-        return {
-            "query": query,
-            "results": [{"score": round(hit.score, 4), **_passage(hit.passage, assistant)} for hit in hits],
-        }
+        hits = assistant.search(query, body.k, _held(body.jurisdictions, assistant))
+        return schemas.SearchResults(
+            results=[
+                schemas.SearchHit(
+                    score=round(hit.score, 4), passage=schemas.PassageInDocument.of(hit.passage, assistant)
+                )
+                for hit in hits
+            ]
+        )
 
 
 def _lookup_routes(app: FastAPI, assistant: Assistant) -> None:
     @app.get("/v1/passages/{passage_id:path}")
-    def passage(passage_id: str) -> dict[str, Any]:
-        """One passage, with its place in its document."""
+    def passage(passage_id: str) -> schemas.PassageInDocument:
+        """Look up one passage, with its place in its document."""
         found = assistant.passage(passage_id)
         if found is None:
-            raise problems.not_found(f"passage '{passage_id}'", "It may have changed since it was cited: ask again.")
-        return _passage(found, assistant)
+            raise problems.not_found("such passage", "It may have changed since it was cited: ask again.")
+        return schemas.PassageInDocument.of(found, assistant)
 
     @app.get("/v1/documents/{document_id:path}")
-    def document(document_id: str) -> dict[str, Any]:
-        """A document and its passages in reading order."""
+    def document(document_id: str) -> schemas.WholeDocument:
+        """Look up a document, with its passages in reading order."""
         found = assistant.document(document_id)
         if found is None:
-            raise problems.not_found(f"document '{document_id}'", "POST /v1/search finds documents by their content.")
-        head, passages = found
-        left_out = ("access", "content_hash", "original")
-        fields = {name: value for name, value in asdict(head).items() if name not in left_out}
-        return fields | {"passages": [_passage_fields(each) for each in passages]}
+            raise problems.not_found("such document", "POST /v1/search finds documents by their content.")
+        return schemas.WholeDocument.of(*found)
 
     @app.get("/v1/programmes")
-    def programmes() -> list[dict[str, Any]]:
-        """Programmes that the guidance covers."""
+    def programmes() -> list[schemas.ProgrammeItem]:
+        """List the programmes that the guidance covers."""
         return [
-            {"code": each.code, "name": each.name, "authority": each.authority, "aliases": [*each.exact, *each.aliases]}
+            schemas.ProgrammeItem(
+                code=each.code, name=each.name, authority=each.authority, aliases=[*each.exact, *each.aliases]
+            )
             for each in assistant.programmes()
         ]
 
 
 def _conversation_routes(app: FastAPI, assistant: Assistant) -> None:
     @app.post("/v1/conversations", status_code=201)
-    def start(response: Response) -> dict[str, str]:
+    def start(response: Response) -> schemas.Created:
         """Start a conversation."""
         identifier = assistant.conversations.start()
         response.headers["Location"] = f"/v1/conversations/{identifier}"
-        return {"id": identifier}
+        return schemas.Created(id=identifier)
 
     @app.get("/v1/conversations/{conversation_id}")
-    def conversation(conversation_id: str) -> dict[str, Any]:
-        """The answers of a conversation, oldest first."""
+    def conversation(conversation_id: str) -> schemas.Conversation:
+        """Read a conversation's answers, oldest first."""
         if not assistant.conversations.exists(conversation_id):
             raise _no_conversation()
-        return {"id": conversation_id, "answers": assistant.conversations.answers(conversation_id)}
+        return schemas.Conversation(id=conversation_id, answers=assistant.conversations.answers(conversation_id))
 
     @app.delete("/v1/conversations/{conversation_id}", status_code=204)
     def forget(conversation_id: str) -> None:
@@ -190,24 +159,24 @@ def _conversation_routes(app: FastAPI, assistant: Assistant) -> None:
             raise _no_conversation()
 
     @app.post("/v1/feedback", status_code=201)
-    def feedback(body: Annotated[FeedbackBody, Body()]) -> dict[str, str]:
+    def feedback(body: schemas.Feedback) -> schemas.Created:
         """Say whether an answer helped, and why."""
-        identifier = assistant.conversations.add_feedback(body.answer_id, body.helpful, body.comment.strip(), "web")
-        return {"id": identifier}
+        comment = body.comment.strip()
+        return schemas.Created(id=assistant.conversations.add_feedback(body.answer_id, body.helpful, comment, "http"))
 
 
 def _operator_routes(app: FastAPI, assistant: Assistant, metrics: Metrics) -> None:
     @app.get("/healthz")
-    def healthz() -> dict[str, str]:
-        """Whether the process runs."""
-        return {"status": "ok"}
+    def healthz() -> schemas.Health:
+        """Tell that the process runs."""
+        return schemas.Health(status="ok")
 
     @app.get("/readyz")
-    def readyz() -> dict[str, Any]:
-        """Whether questions can be answered: the index opens and the database answers."""
+    def readyz() -> schemas.Health:
+        """Tell whether questions can be answered: the index opens and the database answers."""
         version = assistant.index.version
         assistant.conversations.exists("")
-        return {"status": "ready", "index_version": version}
+        return schemas.Health(status="ready", index_version=version)
 
     @app.get("/metrics", response_class=Response)
     def exposition() -> Response:
@@ -222,36 +191,24 @@ def _pages(app: FastAPI) -> None:
     app.mount("/static", StaticFiles(directory=STATIC))
 
 
-def _known(codes: list[str], assistant: Assistant) -> tuple[str, ...]:
-    """The codes, in capitals.
+def _held(codes: list[str], assistant: Assistant) -> tuple[str, ...]:
+    """Codes as the guidance spells them.
 
     Raises:
-        Problem: the guidance holds no such programme.
+        Problem: it holds no such programme.
     """
-    if not codes:
-        return ()
-    held = [programme.code for programme in assistant.programmes()]
+    held = assistant.index.jurisdictions if codes else ()
     wanted = tuple(dict.fromkeys(code.strip().upper() for code in codes))
-    unknown = [code for code in wanted if code not in held]
-    if unknown:
-        detail = f"The guidance holds no programme '{unknown[0][:20]}'."
-        remedy = f"Known codes: {', '.join(held)}."
+    unknown = next((code for code in wanted if code not in held), None)
+    if unknown is not None:
+        detail = f"The guidance holds no programme '{unknown[:20]}'."
+        remedy = f"Known codes: {', '.join(code for code in held if code)}."
         raise problems.Problem(422, "unknown-programme", "Unknown programme", detail, remedy)
     return wanted
 
 
 def _no_conversation() -> problems.Problem:
     return problems.not_found("such conversation", "Start one with POST /v1/conversations.")
-
-
-def _passage(passage: Passage, assistant: Assistant) -> dict[str, Any]:
-    found = assistant.document(passage.document_id)
-    document = {"id": found[0].id, "title": found[0].title, "publisher": found[0].publisher} if found else None
-    return _passage_fields(passage) | {"document": document}
-
-
-def _passage_fields(passage: Passage) -> dict[str, Any]:
-    return {name: value for name, value in asdict(passage).items() if name not in ("document_id", "access")}
 
 
 def _warm(assistant: Assistant) -> None:
@@ -272,10 +229,9 @@ def serve(settings: Settings) -> None:
     try:
         listening = socket.create_server((settings.host, settings.port), family=family, backlog=512)
     except OSError as error:
+        cause = os.strerror(error.errno or 0).lower()
         where = f"{settings.host}:{settings.port}"
-        raise SystemExit(
-            f"aeo: cannot listen on {where} ({error.strerror}); choose another with AEO_HOST, AEO_PORT"
-        ) from None
+        raise SystemExit(f"aeo: cannot listen on {where}: {cause}; use another --port (AEO_PORT)") from None
     host = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
     print(f"AEO guidance on http://{host}:{listening.getsockname()[1]}/ (Ctrl+C stops)", flush=True)
     config = uvicorn.Config(

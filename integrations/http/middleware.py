@@ -1,4 +1,4 @@
-"""What holds for every request: a size limit, security headers, and a problem document where a route fails unforeseen."""
+"""What holds for every request: a size limit, security headers, a problem document for what nobody foresaw."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Boundary:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; nothing but the end of the program passes as an exception."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

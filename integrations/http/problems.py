@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents: one line that names the cause, one that names the remedy, and nothing internal."""
+"""Errors as RFC 9457 problem documents: one line for the cause, one for the remedy, and nothing internal."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ def _invalid(error: RequestValidationError) -> Problem:
     if first["type"] == "json_invalid" or first["loc"] == ("body",):
         return _not_json()
     where = ".".join(str(part) for part in first["loc"][1:])
-    reason = "is not a known field" if first["type"] == "extra_forbidden" else _lower_first(str(first["msg"]))
-    detail = f"{where}: {reason}."
+    reason = "is not a known field" if first["type"] == "extra_forbidden" else str(first["msg"])
+    detail = f"{where}: {_lower_first(reason.removeprefix('Value error, '))}."
     return Problem(422, "request-invalid", "Request not valid", detail, "See /docs for the fields of each request.")
 
 

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
-from assistant.answer import Answer, Event
+from assistant.answer import Event
+from integrations.http.metrics import Metrics
 from integrations.http.problems import problem_of
 
 MEDIA_TYPE = "text/event-stream"
 
 
 class EventStream(StreamingResponse):
-    """Sends `first` and what `rest` yields. However the connection ends, `rest` is closed with it.
+    """Sends `first` and what `rest` yields. However the connection ends, `rest` is closed with it."""
 
-    `done` is called with the whole answer, or with None when the reader left before it was made.
-    """
-
-    def __init__(self, first: Event, rest: Generator[Event], done: Callable[[Answer | None], None]) -> None:
+    def __init__(self, first: Event, rest: Generator[Event], metrics: Metrics) -> None:
         self._first = first
         self._rest = rest
-        self._done = done
+        self._metrics = metrics
         self._finished = False
         super().__init__(self._frames(), media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"})
 
@@ -36,7 +34,7 @@ class EventStream(StreamingResponse):
         finally:
             self._rest.close()
             if not self._finished:
-                self._done(None)
+                self._metrics.stopped()
 
     async def _frames(self) -> AsyncIterator[str]:
         event: Event | None = self._first
@@ -44,7 +42,7 @@ class EventStream(StreamingResponse):
             while event is not None:
                 if event.answer is not None:
                     self._finished = True
-                    self._done(event.answer)
+                    self._metrics.answered(event.answer)
                 yield _frame(*_content(event))
                 event = await run_in_threadpool(next, self._rest, None)
         except Exception as error:
