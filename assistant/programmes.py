@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -121,8 +122,12 @@ def _names() -> _Names:
     )
 
 
-def mentions(text: str) -> list[Mention]:
-    """Programmes and territories named in `text`, in order, the longest alias first where several overlap."""
+@lru_cache(maxsize=16_384)
+def mentions(text: str) -> tuple[Mention, ...]:
+    """Programmes and territories named in `text`, in order, the longest alias first where several overlap.
+
+    Kept, because every sentence is compared with its passage, and passages come again.
+    """
     plain, folded = _plain(text), fold(text)
     found: list[Mention] = []
     tokens = [(m.start(), m.end() - 2 * folded[: m.end()].endswith("'s")) for m in _WORD.finditer(folded)]
@@ -138,7 +143,7 @@ def mentions(text: str) -> list[Mention]:
             continue
         del tokens[:taken]
     found += _unspaced_mentions(folded, plain)
-    return sorted(found, key=lambda mention: mention.start)
+    return tuple(sorted(found, key=lambda mention: mention.start))
 
 
 def _longest_name(plain: str, folded: str, tokens: list[tuple[int, int]]) -> tuple[int, tuple[str, str] | None]:
@@ -221,7 +226,7 @@ def _unspaced_mentions(folded: str, plain: str) -> list[Mention]:
     return found
 
 
-def programme_codes(found: list[Mention], held: frozenset[str]) -> tuple[list[str], list[str]]:
+def programme_codes(found: Sequence[Mention], held: frozenset[str]) -> tuple[list[str], list[str]]:
     """Codes of programmes that the guidance holds, in order of mention, and of named territories that it does not.
 
     A member state of the EU stands for the EU's programme, beside its own notes where there are some.

@@ -9,11 +9,12 @@ from assistant.concepts import concepts_in
 from assistant.context import Context
 from assistant.guard import clean
 from assistant.language import detect
+from assistant.messages import say, territories
 from assistant.programmes import Mention, fold, mentions, programme_codes
 from assistant.references import referred
 from assistant.spelling import corrected
 from assistant.terms import in_english, known
-from corpus.programmes import EU_MEMBERS, english_names, programmes
+from corpus.programmes import EU_MEMBERS, programmes
 
 _FOLLOW_UP = re.compile(
     r"^(and|what about|how about|but|so|also|then|ok(ay)?,?|same|or)\b|\b(it|that|this|there|they|them|those|these|one|same|the (first|second|other|latter|former))\b"
@@ -59,8 +60,8 @@ def understand(context: Context) -> None:
         if missing and not here:
             _no_programme(context, missing)
         elif missing:
-            names = ", ".join(english_names().get(code, code) for code in missing)
-            context.notices.append(f"No AEO guidance is held for {names}.")
+            names = territories(missing, context.language)
+            context.notices.append(say("no_guidance", context.language, names=names))
 
 
 def _chosen_or_named(chosen: tuple[str, ...], here: list[str], context: Context) -> tuple[str, ...]:
@@ -89,15 +90,11 @@ def _implied(context: Context, asked: str) -> list[str]:
 
 
 def _no_programme(context: Context, missing: list[str]) -> None:
-    names = " and ".join(english_names().get(code, code) for code in missing)
-    context.decline(
-        "no_programme",
-        f"I hold no AEO guidance for {names}, so I cannot say whether there is a programme or what it requires. "
-        "Ask the customs administration there; the WCO's Compendium of AEO programmes lists those that are in operation.",
-    )
+    names = territories(missing, context.language)
+    context.decline("no_programme", say("no_programme", context.language, names=names))
 
 
-def _resume(context: Context, named: list[Mention], asked: str) -> None:
+def _resume(context: Context, named: tuple[Mention, ...], asked: str) -> None:
     """Complete a follow-up from the conversation: its programme, its subject, or both."""
     history = context.question.history
     if not history:
@@ -162,21 +159,16 @@ def _near(context: Context) -> bool:
 
 def decline_out_of_scope(context: Context) -> None:
     """Say what is answered here instead."""
-    context.decline(
-        "out_of_scope",
-        "I answer questions about Authorized Economic Operator programmes: who may apply, the criteria, the procedure, "
-        "validation, benefits, and mutual recognition. Your question seems to be about something else.",
-    )
+    context.decline("out_of_scope", say("out_of_scope", context.language))
 
 
 def _ask_for_programme(context: Context) -> None:
     held = context.index.jurisdictions
     first = [code for code in ("EU", "US", "GB", "CN", "IN", "SG", "HK", "JP") if code in held][:6]
     registry = programmes()
-    question = context.text.rstrip("?？。. ")
+    question = context.question.text.strip().rstrip("?？。.؟ ") if context.language != "en" else context.text.rstrip("?. ")
     context.clarify(
         "ambiguous_programme",
-        "The answer differs between programmes. Which one do you mean? "
-        f"I hold guidance on {len(held)} of them; name a country or a programme.",
+        say("ambiguous_programme", context.language, count=len(held)),
         [f"{question}, {registry[code].name}?" for code in first],
     )

@@ -79,6 +79,8 @@ def violations(statement: Statement, section_code: str | None = None) -> list[st
 
 
 def _foreign(statement: Statement, cited: set[str]) -> bool:
+    if any(statement.text in support.passage.text for support in statement.support):
+        return False  # a passage's own words name nothing that it does not
     named = {mention.code for mention in mentions(statement.text)}
     held = {mention.code for support in statement.support for mention in mentions(support.passage.text)}
     return bool(named - held - cited)
