@@ -50,6 +50,7 @@ _EASTERN = re.compile(
 )
 # After the label, these show that the words only speak of the unit.
 _MENTION = re.compile(r"[的之规規定及和或、，。至所にのをはが에의을를는은와과]|第")
+_TITLE_IN_BRACKETS = re.compile(r"^[(（][^()（）]{1,60}[)）]\s*")
 _DECIMAL = re.compile(r"(\d{1,3}(?:\.\d{1,3})+)\.?(?:\s+|$)(?=[^\W\d]|[\"'“‘«(（\[]|$)")
 _INTEGER_HEADING = re.compile(r"(\d{1,3})(?:[.):]\s*|\s+)(?=[^\W\d_a-z])")
 _LETTER_HEADING = re.compile(r"\(?([A-Z]|[IVXLC]+)[.)]\s+(?=\S)")
@@ -221,6 +222,8 @@ class _Splitter:
             if bare or title:
                 return
             rest = rest.lstrip(" .:–—-")
+            if not _ITEM.match(rest):
+                rest = _TITLE_IN_BRACKETS.sub("", rest)
         elif self._bare and block.kind == "paragraph" and _is_title(text) and not _ITEM.match(text):
             self._title(text)
             return

@@ -174,7 +174,7 @@ def slug(name: str) -> str:
     """An id from a name: letters and digits of ASCII, and a digest of the name where others were in it.
 
     >>> slug("Customs Act 2018"), slug("海关法")
-    ('customs-act-2018', 'doc-4c0bcf')
+    ('customs-act-2018', 'doc-86024a')
     """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     words = re.findall(r"[a-z0-9]+", plain.casefold())

@@ -18,7 +18,7 @@ class Block:
     kind: BlockKind
     text: str
     level: int = 0
-    """Of a heading: 1 is the highest. Of other text: how many lists it is in; 0 for items whose depth is not known."""
+    """Of a heading: 1 is the highest, 0 the title. Of other text: how many lists it is in, 0 where not known."""
     marker: str = ""
     """Of an item: its number as printed ("3.", "(a)"), "" for a bullet. Of a row: its first cell. Of a note: sign."""
     page: int | None = None

@@ -140,7 +140,7 @@ class _Reader:
         style = self._style(properties)
         level = self._outline(properties, style)
         number = self._numbering.next(properties, style)
-        if level:
+        if level is not None:
             marker = number[0] if number else ""
             yield Block("heading", f"{marker} {text}".strip(), level=level)
         elif number is not None:
@@ -182,23 +182,23 @@ class _Reader:
         name = properties.find(f"{_W}pStyle") if properties is not None else None
         return self._styles.get(name.get(f"{_W}val")) if name is not None else None
 
-    def _outline(self, properties: Any, style: Any) -> int:
-        """Level of a heading, from 1; 0 for other text."""
+    def _outline(self, properties: Any, style: Any) -> int | None:
+        """Level of a heading, from 1; 0 for the title of the whole; None for other text."""
         own = properties.find(f"{_W}outlineLvl") if properties is not None else None
         if own is not None:
             level = int(own.get(f"{_W}val", 9))
-            return level + 1 if level < 9 else 0
+            return level + 1 if level < 9 else None
         while style is not None:
             name = (style.name or "").casefold()
             if match := re.fullmatch(r"heading (\d)", name):
                 return int(match.group(1))
             if name == "title":
-                return 1
+                return 0
             found = style.element.find(f"{_W}pPr/{_W}outlineLvl")
             if found is not None and int(found.get(f"{_W}val", 9)) < 9:
                 return int(found.get(f"{_W}val")) + 1
             style = style.base_style
-        return 0
+        return None
 
     def _table(self, table: Any, depth: int) -> Iterator[Block]:
         """Rows with their header; a table that holds tables or headings only arranges text, and is read as that."""
