@@ -7,6 +7,7 @@ from datetime import date
 from assistant.answer import Answer, Citation
 from assistant.concepts import Concept, concepts
 from assistant.context import Context, Section, Statement, Support
+from assistant.messages import say, source_notice
 from corpus.programmes import programmes
 from indexing.search import Filter
 from indexing.store import day_number
@@ -28,7 +29,7 @@ def conclude(context: Context, timings: dict[str, float]) -> Answer:
         conversation_id=context.question.conversation_id,
         reason=context.reason,
         citations=citations,
-        notices=tuple([*context.notices, *_age_notices(citations, context.settings.stale_after_days)]),
+        notices=tuple([*context.notices, *_source_notices(citations, context)]),
         suggestions=tuple(context.suggestions or _suggestions(context)),
         timings_ms=timings,
     )
@@ -97,16 +98,19 @@ def _citation(marker: int, support: Support, context: Context) -> Citation:
     )
 
 
-def _age_notices(citations: tuple[Citation, ...], stale_after_days: int) -> list[str]:
-    notices: list[str] = []
+def _source_notices(citations: tuple[Citation, ...], context: Context) -> list[str]:
+    """Say of the sources what a reader must know: their language if not the question's, their age, their standing."""
+    language = context.language
+    foreign = source_notice((c.language for c in citations), language)
+    notices = [foreign] if foreign else []
     today = date.today()
-    old = [c for c in citations if c.as_of and (today - _as_date(c.as_of)).days > stale_after_days]
+    old = [c for c in citations if c.as_of and (today - _as_date(c.as_of)).days > context.settings.stale_after_days]
     if old:
         oldest = min(c.as_of for c in old)
         markers = ", ".join(f"[{c.marker}]" for c in old)
-        notices.append(f"Older source: {markers} (as of {oldest} or later). Check that it is still current.")
+        notices.append(say("older_source", language, markers=markers, date=oldest))
     if citations and all(c.source_type == "secondary" for c in citations):
-        notices.append("This rests on secondary sources only (law firms, press); no official text was read.")
+        notices.append(say("secondary_only", language))
     return notices
 
 

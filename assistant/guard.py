@@ -7,6 +7,7 @@ import unicodedata
 
 from assistant.answer import QuestionError
 from assistant.context import Context
+from assistant.messages import say
 from assistant.programmes import fold
 from assistant.terms import in_english, known
 
@@ -78,20 +79,8 @@ def guard(context: Context) -> None:
         asked += "\n" + in_english(asked, context.language)
     hidden = any(0xE0000 <= ord(c) <= 0xE007F for c in context.question.text)
     if hidden or _INJECTION.search(asked):
-        context.decline(
-            "injection",
-            "I answer questions about AEO programmes from the guidance I hold, and I cannot take instructions that would "
-            "change how I do that. Ask me about a programme, and I will show you the provision.",
-        )
+        context.decline("injection", say("injection", context.language))
     elif _PERSONAL_GIVEN.search(asked) or _PERSONAL_ASKED.search(asked):
-        context.decline(
-            "personal_data",
-            "I do not handle personal data about individuals. Please leave out identity numbers and private details; "
-            "for a case of a named person, contact the customs administration directly.",
-        )
+        context.decline("personal_data", say("personal_data", context.language))
     elif _DECEIT.search(asked):
-        context.decline(
-            "out_of_scope",
-            "I cannot help with misleading customs or avoiding its controls. If something went wrong, most programmes treat "
-            "voluntary disclosure more favourably; I can show you what a programme says about it.",
-        )
+        context.decline("out_of_scope", say("deceit", context.language))

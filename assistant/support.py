@@ -11,10 +11,11 @@ import re
 from functools import lru_cache
 
 from assistant.context import Context
+from assistant.messages import say, territories
 from assistant.programmes import fold, mentions
 from assistant.references import referred
 from assistant.understand import decline_out_of_scope, in_field
-from corpus.programmes import english_names, programmes
+from corpus.programmes import programmes
 from indexing.analysis import terms
 from indexing.search import Index
 
@@ -82,7 +83,7 @@ def answerable(context: Context) -> None:
     """Decline when what was found does not answer; say so openly when it may not."""
     designation = unknown_designation(context)
     if designation:
-        context.notices.append(f"No provision found here mentions “{designation}”.")
+        context.notices.append(say("not_mentioned", context.language, designation=designation))
     if context.follows_up or referred(context.index, context.text):
         return
     sure = max(confidence(features(context, code)) for code in context.jurisdictions)
@@ -91,7 +92,7 @@ def answerable(context: Context) -> None:
     elif sure < DECLINE_BELOW or designation:
         _decline_unsupported(context)
     elif sure < DOUBT_BELOW:
-        context.notices.append("No provision was found that answers this exactly; these are the closest ones.")
+        context.notices.append(say("closest_only", context.language))
 
 
 def supported(context: Context) -> None:
@@ -104,9 +105,7 @@ def supported(context: Context) -> None:
 
 
 def _decline_unsupported(context: Context) -> None:
-    names = " and ".join(english_names().get(code, code) for code in context.jurisdictions)
+    names = territories(context.jurisdictions, context.language)
     authorities = "; ".join(programmes()[code].authority for code in context.jurisdictions if code in programmes())
-    context.decline(
-        "unsupported",
-        f"I searched the guidance held for {names} and found no provision that answers this. Please ask: {authorities}.",
-    )
+    said = say("unsupported", context.language, names=names, authorities=authorities)
+    context.decline("unsupported", said)

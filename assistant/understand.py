@@ -166,7 +166,8 @@ def _ask_for_programme(context: Context) -> None:
     held = context.index.jurisdictions
     first = [code for code in ("EU", "US", "GB", "CN", "IN", "SG", "HK", "JP") if code in held][:6]
     registry = programmes()
-    question = context.question.text.strip().rstrip("?？。.؟ ") if context.language != "en" else context.text.rstrip("?. ")
+    asked = context.question.text if known(context.language) else context.text
+    question = asked.strip().rstrip("?？。.؟ ")
     context.clarify(
         "ambiguous_programme",
         say("ambiguous_programme", context.language, count=len(held)),
