@@ -124,13 +124,14 @@ def _about(answer: Answer, names: Mapping[str, str], language: str) -> str:
 
 
 def _sources(citations: Sequence[Citation], about: str, language: str) -> list[Block]:
-    """A line for each source, with the markers that stand on it."""
+    """A line for each source, with the markers that stand on it; what all share is said once, in the heading."""
     if not citations:
         return []
+    common = [facts[0] for facts in zip(*(_facts(c, language) for c in citations), strict=True) if len(set(facts)) == 1]
     lines: dict[str, list[int]] = {}
     for citation in citations:
-        lines.setdefault(_source_line(citation, language), []).append(citation.marker)
-    texts = [f"*{say('sources', language)}* · {about}"]
+        lines.setdefault(_source_line(citation, language, common), []).append(citation.marker)
+    texts = [" · ".join([f"*{say('sources', language)}*", about, *(escaped(fact) for fact in common if fact)])]
     for line, markers in lines.items():
         entry = "".join(f"[{marker}]" for marker in markers) + f" {line}"
         if len(texts[-1]) + len(entry) + 1 <= 2000:
@@ -140,12 +141,18 @@ def _sources(citations: Sequence[Citation], about: str, language: str) -> list[B
     return [context(*texts[start : start + IN_CONTEXT]) for start in range(0, len(texts), IN_CONTEXT)]
 
 
-def _source_line(citation: Citation, language: str) -> str:
+def _source_line(citation: Citation, language: str, elsewhere: Sequence[str] = ()) -> str:
+    """The source as a link, and what is known of it, unless that is said elsewhere."""
     label = shortened(citation.reference or citation.document, 150)
+    facts = [escaped(fact) for fact in _facts(citation, language) if fact and fact not in elsewhere]
+    return " · ".join([link(citation.url, label), *facts])
+
+
+def _facts(citation: Citation, language: str) -> tuple[str, str, str]:
+    """Publisher, date, and kind of text."""
     date = say("read_on" if citation.undated else "as_of", language, date=citation.as_of) if citation.as_of else ""
     kind = "secondary" if citation.source_type == "secondary" else citation.kind
-    facts = [shortened(citation.publisher, 80), date, say(kind, language)]
-    return " · ".join([link(citation.url, label), *(escaped(fact) for fact in facts if fact)])
+    return shortened(citation.publisher, 80), date, say(kind, language)
 
 
 def _notices(notices: Iterable[str]) -> list[Block]:

@@ -109,7 +109,8 @@ class Handlers:
         app.view_closed("comment")(self.on_comment_skipped)
 
     def warm_up(self) -> None:
-        """Open the index and the embedding model, so that the first question waits for neither."""
+        """Open the database, the index and the embedding model, so that the first questions wait for none of them."""
+        self._assistant.conversations.exists("")
         self._assistant.search("authorized economic operator", 1)
 
     def close(self) -> None:

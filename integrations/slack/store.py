@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from sqlalchemy import DateTime, Engine, Index, String, Text, create_engine, delete, event, func, select, update
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from assistant.conversations import DatabaseError
@@ -282,7 +282,10 @@ def _open(url: str) -> Engine:
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_defaults)
-    SlackBase.metadata.create_all(engine)
+    try:
+        SlackBase.metadata.create_all(engine)
+    except OperationalError:  # another process made the tables at the same moment
+        SlackBase.metadata.create_all(engine)
     return engine
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from assistant.answer import Question
 from assistant.service import Assistant
-
 from integrations.slack.blocks import PART
 from integrations.slack.text import parts
 
