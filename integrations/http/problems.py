@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from assistant.answer import QuestionError, new_id
@@ -66,7 +67,7 @@ def problem_of(error: Exception) -> Problem:
             detail = "The index was built with another embedding model, or by another release."
             remedy = "The operator runs 'aeo doctor', which tells what differs."
             return Problem(503, "index-unusable", "Index cannot be used", detail, remedy)
-        case DatabaseError():
+        case DatabaseError() | SQLAlchemyError():  # it cannot be opened, or fails while it is used
             log.error("%s", error)
             detail = "Conversations and feedback cannot be read or kept at the moment."
             remedy = "Questions without a conversation are still answered. The operator runs 'aeo doctor'."
@@ -93,6 +94,7 @@ def install(app: FastAPI) -> None:
         IndexMissing,
         IndexUnusable,
         DatabaseError,
+        SQLAlchemyError,
         RequestValidationError,
         HTTPException,
     ):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from assistant.settings import Settings
 from web.support import HOSTILE_SENTENCE, GatedAssistant, eventually, serving
@@ -44,16 +44,17 @@ def context(browser: Browser, address: str) -> Iterator[BrowserContext]:
     opened.set_default_timeout(15_000)
     requested: list[Request] = []
     faults: list[str] = []
-    opened.on("request", lambda request: requested.append(request))
-    opened.on("weberror", lambda fault: faults.append(str(fault.error)))
-    opened.on(
-        "console",
-        lambda message: (
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type == "error" and "Failed to load resource" not in message.text:
             faults.append(message.text)
-            if message.type == "error" and "Failed to load resource" not in message.text
-            else None
-        ),
-    )
+
+    def sent(request: Request) -> None:
+        requested.append(request)
+
+    opened.on("request", sent)
+    opened.on("weberror", lambda fault: faults.append(str(fault.error)))
+    opened.on("console", heard)
     yield opened
     opened.close()
     assert not faults
