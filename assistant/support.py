@@ -39,7 +39,7 @@ def features(context: Context, code: str) -> tuple[float, float, float, float]:
     hits = context.hits.get(code, [])
     if not hits:
         return 0.0, 0.0, 0.0, 0.0
-    idf, everywhere = _statistics(context.index, code)
+    idf, everywhere = _rarity(context.index), _terms_of(context.index, code)
     asked = list(dict.fromkeys(terms(_bare(context.text))))
     weight = {term: idf.get(term, max(idf.values(), default=1.0)) for term in asked}
     total = sum(weight.values()) or 1.0
@@ -57,10 +57,14 @@ def _bare(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=2)
+def _rarity(index: Index) -> dict[str, float]:
+    return index.rarity()
+
+
 @lru_cache(maxsize=256)
-def _statistics(index: Index, code: str) -> tuple[dict[str, float], frozenset[str]]:
-    """Rarity of each term over the collection, and the terms of one programme."""
-    return index.rarity(), index.terms_of(code)
+def _terms_of(index: Index, code: str) -> frozenset[str]:
+    return index.terms_of(code)
 
 
 def confidence(values: tuple[float, float, float, float]) -> float:

@@ -25,7 +25,7 @@ from indexing.analysis import terms
 from indexing.embedding import OnnxEmbedder, SentenceTransformerEmbedder
 from indexing.lexical import LexicalIndex
 from indexing.rerank import DEPTH, Collection, Floats, Question, Rows, candidates, features, fuse_tuned
-from indexing.search import fuse
+from indexing.ranking import fuse
 
 PARAMETERS: dict[str, Any] = {
     "objective": "lambdarank",

@@ -23,7 +23,7 @@ from indexing.store import Columns, PassageStore
 from indexing.vectors import write_chroma
 from indexing.versions import IndexMissing, IndexUnusable, current_version, publish, writing
 
-FORMAT = 2
+FORMAT = 3
 """Layout of a version folder; another number means: build again."""
 
 TORCH_PAYS_FROM = 1500

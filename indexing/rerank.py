@@ -559,7 +559,7 @@ class Reranker:
 def fuse_tuned(bm25: Floats, tuned: Floats) -> Floats:
     """Fuse BM25 and the scores of the tuned query encoder, each scaled to its best, in equal parts.
 
-    The untuned model deserves less (`indexing.search.DENSE_WEIGHT`).
+    The untuned model deserves less (`indexing.ranking.DENSE_WEIGHT`).
     """
     best_bm25, best_tuned = max(float(bm25.max()), 1e-9), max(float(tuned.max()), 1e-9)
     return np.asarray(0.5 * bm25 / best_bm25 + 0.5 * np.maximum(tuned, 0) / best_tuned, np.float32)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +14,13 @@ from numpy.typing import NDArray
 
 from indexing.analysis import terms
 from indexing.build import Manifest
-from indexing.embedding import Embedder, Vectors, query_embedder
+from indexing.embedding import DEFAULT_MODEL, Embedder, Vectors, query_embedder
 from indexing.lexical import LexicalIndex
 from indexing.passages import Document, Passage
+from indexing.ranking import RERANKER, Ranker, fuse
 from indexing.store import Columns, PassageStore
 from indexing.vectors import EXACT_LIMIT, ChromaVectors, ExactVectors
 from indexing.versions import IndexUnusable, current_version
-
-DENSE_WEIGHT = 0.4
-"""Share of the cosine in the fused score; the rest is BM25 (docs/retrieval.md: tuned on ObliQA dev)."""
 
 
 def today() -> int:
@@ -63,7 +61,7 @@ class Index:
         self.manifest = manifest
         self.store = PassageStore(folder / "passages.sqlite")
         self._columns = Columns.open(folder / "columns.npz")
-        self._lexical = LexicalIndex.open(folder / "lexical", manifest.passages)
+        self._lexical = LexicalIndex.open(folder / "lexical")
         self._embedder = embedder
         self._exact = ExactVectors(folder / "vectors.npy")
         self._chroma: ChromaVectors | None = None
@@ -117,7 +115,21 @@ class Index:
         if not len(rows):
             return []
         lexical, dense = self.lexical(query, rows), self.dense(self.embed([query])[0], rows)
-        return self.hits(rows, fuse(lexical, dense), lexical, dense, k)
+        if self._ranker is None:
+            return self.hits(rows, fuse(lexical, dense), lexical, dense, k)
+        ranked, scores = self._ranker.ranked(query, rows, lexical, dense)
+        places = np.searchsorted(rows, ranked[:k])
+        return [
+            Hit(self.store.at(int(row)), float(score), float(lexical[place]), float(dense[place]))
+            for row, score, place in zip(ranked, scores, places, strict=False)
+        ]
+
+    @cached_property
+    def _ranker(self) -> Ranker | None:
+        """The shipped reranker; None for vectors of a model that it was not trained on, and above the exact limit."""
+        if self.manifest.model != DEFAULT_MODEL or self._chroma is not None or not RERANKER.exists():
+            return None
+        return Ranker.open(self._lexical, self._columns.document, self._exact.matrix)
 
     def hits(
         self,
@@ -151,12 +163,10 @@ class Index:
         scores = self.lexical(query, rows)
         return [self.store.at(int(rows[i])) for i in np.argsort(-scores, kind="stable")[:k] if scores[i] > 0]
 
-    @lru_cache(maxsize=1)
     def rarity(self) -> dict[str, float]:
         """Inverse document frequency of every term of the collection."""
         return self._lexical.rarity()
 
-    @lru_cache(maxsize=256)
     def terms_of(self, jurisdiction: str) -> frozenset[str]:
         """All terms of a programme's passages."""
         rows = self.rows(Filter(frozenset({jurisdiction})))
@@ -175,11 +185,3 @@ class Index:
     def close(self) -> None:
         """Close the files."""
         self.store.close()
-
-
-def fuse(lexical: NDArray[np.float32], dense: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Weighted sum of both scores, each scaled to its best."""
-    top_lexical = max(float(lexical.max()), 1e-9)
-    top_dense = max(float(dense.max()), 1e-9)
-    fused = (1 - DENSE_WEIGHT) * lexical / top_lexical + DENSE_WEIGHT * np.maximum(dense, 0) / top_dense
-    return np.asarray(fused, np.float32)

@@ -71,7 +71,7 @@ class Columns:
 
     def save(self, path: Path) -> None:
         """Write as .npz."""
-        np.savez(path, **{name: np.asarray(value) for name, value in asdict(self).items()})
+        np.savez(path, allow_pickle=False, **{name: np.asarray(value) for name, value in asdict(self).items()})
 
     @classmethod
     def open(cls, path: Path) -> Columns:

@@ -29,6 +29,8 @@ REPAIR_FROM = 0.5
 """Share of a failed sentence's words that a passage's own sentence must hold to stand in for it."""
 TRIED = 4
 """Further passages that are tried for a sentence whose tokens are missing or wrong."""
+RIVALS = 4
+"""Other sentences that a translation must be further from than from its own."""
 COVERED = 0.6
 """Share of a condition's words from which an answer has said it."""
 
@@ -175,13 +177,16 @@ class Reviewer:
         text = draft.text
         language = self._context.language
         if language != "en":
-            others = [p.text[a:b] for p in self._given.values() for a, b in sentence_spans(p.text)][:12]
-            near = [other for other in others if _plain(draft.text) != _plain(other)]
-            support = [support.quote for support in found.supports]
-            faults = translation_faults(draft.text, draft.translation, language, [o for o in near if o not in support])
+            faults = translation_faults(draft.text, draft.translation, language, self._rivals(draft.text, found))
             reasons = [*reasons, *(f"translation not shown: {fault}" for fault in faults)]
             text = draft.text if faults else draft.translation
         return Verdict(draft, outcome, Statement(text, found.supports), tuple(reasons), found.score)
+
+    def _rivals(self, text: str, found: _Found) -> list[str]:
+        """Sentences of the passages that are most like this one without being its support."""
+        own = {support.quote for support in found.supports}
+        others = {p.text[a:b] for p in self._given.values() for a, b in sentence_spans(p.text)} - own
+        return sorted(others, key=lambda other: (-coverage(text, other), other))[:RIVALS]
 
     def _repaired(self, draft: Draft, cited: list[Passage], reasons: list[str], score: float | None) -> Verdict:
         """The cited passage's own sentence in place of one that fails, where it speaks of the same."""

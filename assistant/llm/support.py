@@ -23,7 +23,7 @@ from indexing.sentences import sentence_spans
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 Span = tuple[int, int]
 
-THRESHOLD = 0.80
+THRESHOLD = 0.72
 """Sentences that score below are not supported."""
 LEXICAL_WEIGHT = 0.5
 NOVELTY = 0.12
@@ -114,7 +114,7 @@ class Evidence:
     spans: tuple[Span, ...]
     """The passage's sentences that support it best, in their order."""
     score: float
-    """0 to 1: half the share of words held, half the cosine."""
+    """0 to 1: the share of words held and the cosine, less what is new; 0 where there are mismatches."""
     faults: tuple[str, ...]
     """Mismatches that no score outweighs, one line each."""
 
@@ -132,16 +132,16 @@ def evidence(sentence: str, passage: str, jurisdiction: str, embed: Embed, known
     spans = sentence_spans(passage)
     chosen = _chosen(sentence, passage, spans)
     found = " ".join(passage[a:b] for a, b in chosen)
-    pieces = list(
-        dict.fromkeys([found, *(passage[a:b] for a, b in chosen), *_closest(sentence, found).split(" / ")[:2]])
-    )
-    vectors = embed([sentence, *pieces])
-    cosine = float((vectors[1:] @ vectors[0]).max())
-    lexical = coverage(sentence, f"{found} {_names(jurisdiction)} {known}")
-    unheld = novel(sentence, f"{found} {_names(jurisdiction)} {known}")
-    score = LEXICAL_WEIGHT * lexical + (1 - LEXICAL_WEIGHT) * cosine - NOVELTY * len(unheld)
     faults = mismatches(sentence, found, passage, jurisdiction, known)
-    return Evidence(chosen, round(score, 4), tuple(faults))
+    if faults:
+        return Evidence(chosen, 0.0, tuple(faults))
+    held = f"{found} {_names(jurisdiction)} {known}"
+    near = _closest(sentence, found).split(" / ")[:2]
+    vectors = embed([sentence, *dict.fromkeys([found, *(passage[a:b] for a, b in chosen), *near])])
+    cosine = float((vectors[1:] @ vectors[0]).max())
+    lexical = coverage(sentence, held)
+    score = LEXICAL_WEIGHT * lexical + (1 - LEXICAL_WEIGHT) * cosine - NOVELTY * len(novel(sentence, held))
+    return Evidence(chosen, round(max(score, 0.0), 4), ())
 
 
 def _chosen(sentence: str, passage: str, spans: list[Span]) -> tuple[Span, ...]:

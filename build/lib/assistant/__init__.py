@@ -1,1 +1,0 @@
-"""The domain: from a question to an answer in which every sentence is cited."""

@@ -1,1 +1,0 @@
-"""The guidance itself: notes, structured data, their schema and their loader."""

@@ -1,1 +1,0 @@
-"""From documents to an index that can be searched: reading, splitting, embedding, building, searching."""
