@@ -63,6 +63,40 @@ class Comparison:
     only_after: int
     """Questions that only one of the runs holds: they are not compared."""
 
+    def text(self) -> str:
+        """Changed scores with their intervals, and the questions that flipped in both directions."""
+        titles = {metric.name: metric.title for metric in METRICS}
+        lines = [f"{'score':<30}{'n':>5}{'before':>9}{'after':>8}{'change':>9}   95 % interval"]
+        for d in self.differences:
+            note = "" if d.significant or not d.change else "  (may be chance)"
+            span = f"{d.low:+.3f} … {d.high:+.3f}"
+            lines.append(
+                f"{titles[d.metric]:<30}{d.questions:>5}{d.before:>9.3f}{d.after:>8.3f}{d.change:>+9.3f}   {span}{note}"
+            )
+        for title, flips in (("no longer solved", self.worse), ("newly solved", self.better)):
+            lines += ["", f"{title} ({len(flips)})"]
+            lines += [f"  {flip.id}: {flip.question} ({flip.before} → {flip.after})" for flip in flips]
+        if self.only_before or self.only_after:
+            lines += [
+                "",
+                f"not compared: {self.only_before} only in the first run, {self.only_after} only in the second",
+            ]
+        return "\n".join(lines)
+
+    def text(self) -> str:
+        """A table of scores with their intervals, then the questions that flipped."""
+        lines = [f"{'score':<24}{'before':>8}{'after':>8}{'change':>9}   95 % interval"]
+        for d in self.differences:
+            mark = "  *" if d.significant else ""
+            interval = f"{d.low:+.3f} to {d.high:+.3f}"
+            lines.append(f"{d.metric:<24}{d.before:>8.3f}{d.after:>8.3f}{d.change:>+9.3f}   {interval}{mark}")
+        for title, flips in (("better", self.better), ("worse", self.worse)):
+            lines += ["", f"{title} ({len(flips)}):"]
+            lines += [f"  {flip.id}: {flip.question}\n      {flip.before} → {flip.after}" for flip in flips]
+        if self.only_before or self.only_after:
+            lines += ["", f"not compared: {self.only_before} only before, {self.only_after} only after"]
+        return "\n".join(lines)
+
 
 def compare(run_a: Path, run_b: Path) -> Comparison:
     """What changed from run `run_a` to run `run_b`.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from corpus.errors import UserError
 from integrations.cli.common import (
     audience_option,
     index_option,
@@ -70,7 +71,7 @@ def ask_command(
 
 
 def _ask_batch(assistant: Assistant, batch: Path, codes: tuple[str, ...], audience: Any) -> None:
-    from assistant.answer import Question, QuestionError
+    from assistant.answer import Question
 
     failed = 0
     for entry in json_lines(batch):
@@ -80,9 +81,9 @@ def _ask_batch(assistant: Assistant, batch: Path, codes: tuple[str, ...], audien
             chosen = known(assistant, tuple(entry.get("jurisdictions") or codes))
             who = entry.get("audience") or audience
             answer = assistant.ask(Question(text, chosen, who, officer_access=who == "officer")).to_json()
-        except (QuestionError, click.BadParameter) as error:
+        except UserError as error:
             failed += 1
-            answer = {"question": text, "error": str(error) or getattr(error, "message", "")}
+            answer = {"question": text, "error": str(error)}
         _print_line(answer | ({"id": identifier} if identifier is not None else {}))
     if failed:
         raise click.ClickException(f"{failed} questions could not be asked; their lines hold an 'error'")
@@ -135,8 +136,12 @@ def search_command(
         return
     for place, hit in enumerate(hits, start=1):
         passage = hit.passage
-        click.echo(click.style(f"{place:2}. {passage.reference} ({passage.jurisdiction}, as of {passage.as_of})", bold=True))
-        click.echo(f"    {' › '.join(passage.heading_path)}\n    {passage.text}\n    {passage.id}  score {hit.score:.3f}\n")
+        click.echo(
+            click.style(f"{place:2}. {passage.reference} ({passage.jurisdiction}, as of {passage.as_of})", bold=True)
+        )
+        click.echo(
+            f"    {' › '.join(passage.heading_path)}\n    {passage.text}\n    {passage.id}  score {hit.score:.3f}\n"
+        )
     if not hits:
         click.echo("No passage fits.")
 
@@ -151,9 +156,7 @@ def _hit(hit: Hit) -> dict[str, Any]:
 @jurisdiction_option
 @audience_option
 @index_option
-def chat_command(
-    conversation: str | None, jurisdictions: tuple[str, ...], audience: Any, index: Path | None
-) -> None:
+def chat_command(conversation: str | None, jurisdictions: tuple[str, ...], audience: Any, index: Path | None) -> None:
     """Ask question after question; follow-ups are understood. An empty line or Ctrl-D ends it."""
     from assistant.answer import Question, QuestionError
     from integrations.cli.render import answer_text

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from corpus.errors import UserError
+
 if TYPE_CHECKING:
     from assistant.service import Assistant
     from assistant.settings import Settings
@@ -31,6 +33,12 @@ audience_option = click.option(
 )
 
 
+class UnknownProgramme(UserError):
+    """A code that no programme of the index has."""
+
+    exit_status = 2
+
+
 def load_settings(index: Path | None = None) -> Settings:
     """The settings, with the index directory given on the command line."""
     from assistant.settings import Settings
@@ -49,13 +57,13 @@ def known(assistant: Assistant, codes: tuple[str, ...]) -> tuple[str, ...]:
     """The codes in capitals.
 
     Raises:
-        click.BadParameter: for a programme that the guidance does not hold, naming those that it does.
+        UnknownProgramme: for a programme that the guidance does not hold, naming those that it does.
     """
     asked = tuple(code.upper() for code in codes)
     held = assistant.index.jurisdictions
     unknown = [code for code in asked if code not in held]
     if unknown:
-        raise click.BadParameter(f"no guidance on {', '.join(unknown)}; choose from {', '.join(c for c in held if c)}")
+        raise UnknownProgramme(f"no guidance on {', '.join(unknown)}; choose from {', '.join(c for c in held if c)}")
     return asked
 
 

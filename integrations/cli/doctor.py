@@ -42,7 +42,9 @@ def _findings(settings: Any) -> Iterator[Finding]:
     from assistant.settings import unknown_variables
 
     version = sys.version_info
-    yield Finding("Python", version >= (3, 11), f"{version.major}.{version.minor}.{version.micro} (3.11 or later is needed)")
+    yield Finding(
+        "Python", version >= (3, 11), f"{version.major}.{version.minor}.{version.micro} (3.11 or later is needed)"
+    )
     for name in unknown_variables():
         yield Finding("Settings", False, f"{name} is no setting; see the table in README.md")
     yield _index(settings)
@@ -62,7 +64,9 @@ def _index(settings: Any) -> Finding:
         return Finding("Index", False, str(error))
     left_out = f"; {len(index.manifest.problems)} files left out" if index.manifest.problems else ""
     return Finding(
-        "Index", True, f"version {index.version}, {index.manifest.passages} passages, vectors {index.manifest.chroma}{left_out}"
+        "Index",
+        True,
+        f"version {index.version}, {index.manifest.passages} passages, vectors {index.manifest.chroma}{left_out}",
     )
 
 
