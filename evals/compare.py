@@ -83,20 +83,6 @@ class Comparison:
             ]
         return "\n".join(lines)
 
-    def text(self) -> str:
-        """A table of scores with their intervals, then the questions that flipped."""
-        lines = [f"{'score':<24}{'before':>8}{'after':>8}{'change':>9}   95 % interval"]
-        for d in self.differences:
-            mark = "  *" if d.significant else ""
-            interval = f"{d.low:+.3f} to {d.high:+.3f}"
-            lines.append(f"{d.metric:<24}{d.before:>8.3f}{d.after:>8.3f}{d.change:>+9.3f}   {interval}{mark}")
-        for title, flips in (("better", self.better), ("worse", self.worse)):
-            lines += ["", f"{title} ({len(flips)}):"]
-            lines += [f"  {flip.id}: {flip.question}\n      {flip.before} → {flip.after}" for flip in flips]
-        if self.only_before or self.only_after:
-            lines += ["", f"not compared: {self.only_before} only before, {self.only_after} only after"]
-        return "\n".join(lines)
-
 
 def compare(run_a: Path, run_b: Path) -> Comparison:
     """What changed from run `run_a` to run `run_b`.

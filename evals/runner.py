@@ -13,12 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from assistant.answer import Answer, Question, QuestionError, Turn
 from assistant.context import Context
 from assistant.pipeline import STEPS, answer_question
 from assistant.settings import Settings
 from assistant.settings import settings as process_settings
-from evals.metrics import Scores, missing_facts, readability, score
+from evals.metrics import METRICS, Scores, means, missing_facts, readability, score
 from evals.questions import EvalError, EvalQuestion, Split, load_questions
 from evals.relevance import Judgements, Relevance
 from indexing.passages import Passage
@@ -298,3 +300,22 @@ def read_results(run_dir: Path) -> list[Result]:
         return sorted((Result.of_json(line) for line in lines), key=lambda result: result.question.id)
     except (ValueError, TypeError, KeyError) as error:
         raise EvalError(f"{path} is incomplete or of another release; resume the run or make a new one") from error
+
+
+def summary(run_dir: Path) -> str:
+    """The scores of a run as a table, and the time of an answer.
+
+    Raises:
+        EvalError: the folder holds no run, or an empty one.
+    """
+    results = read_results(run_dir)
+    if not results:
+        raise EvalError(f"{run_dir} holds no results; resume the run")
+    scores = means([result.scores for result in results])
+    lines = [f"{'score':<30}{'n':>5}{'mean':>8}"]
+    for metric in METRICS:
+        if metric.name in scores:
+            count = sum(result.scores.get(metric.name) is not None for result in results)
+            lines.append(f"{metric.title:<30}{count:>5}{scores[metric.name]:>8.3f}")
+    p50, p95 = np.percentile([result.total_ms for result in results], [50, 95])
+    return "\n".join([*lines, f"{'milliseconds of an answer':<30}{len(results):>5}   p50 {p50:.1f}, p95 {p95:.1f}"])

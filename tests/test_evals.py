@@ -26,7 +26,7 @@ from evals.questions import EvalError, EvalQuestion, load_questions, question_js
 from evals.relevance import Judgements, Relevance, retrieval_scores
 from evals.retrieval import macro_averages, retrieval
 from evals.rules import violations
-from evals.runner import RESULTS, RUN, Evaluation, Result, read_results, run
+from evals.runner import RESULTS, RUN, Evaluation, Result, read_results, run, summary
 from indexing.build import build_index
 from indexing.passages import Document, Passage
 from indexing.search import Index
@@ -35,10 +35,10 @@ from indexing.sources import SourceFile, beir_files
 
 def question(**changes: Any) -> EvalQuestion:
     fields: dict[str, Any] = {
-        "id": "eu-app-900", "split": "dev", "language": "en", "question": "EU, how long?",
+        "id": "eu-app-900", "split": "dev", "language": "en", "question": "How long does the EU take?",
         "jurisdictions": ["EU"], "audience": "applicant", "topic": "application", "style": "plain",
-        "expect": "answered", "reason": None, "facts": [["120 days"]], "forbidden": ["90 days"], "references": ["UCC Art. 22(3)"],
-        "source": "https://example.org/faq", "twin": None,
+        "expect": "answered", "reason": None, "facts": [["120 days"]], "forbidden": ["90 days"],
+        "references": ["UCC Art. 22(3)"], "source": "https://example.org/faq", "twin": None,
     }  # fmt: skip
     return EvalQuestion.model_validate_json(json.dumps(fields | changes))
 
@@ -381,6 +381,7 @@ def test_a_killed_run_is_resumed_where_it_stopped(small: Path, tmp_path: Path, f
     settings = _settings(small, tmp_path)
     folder = run("dev", [], tmp_path / "run", settings=settings, show_progress=False)
     whole = read_results(folder)
+    assert "Facts stated" in summary(folder)
     assert [result.question.id for result in whole] == ["q-1", "q-2", "q-3"]
     lines = (folder / RESULTS).read_text(encoding="utf-8").splitlines(keepends=True)
     (folder / RESULTS).write_text(lines[0] + lines[1][:100], encoding="utf-8")
@@ -429,6 +430,9 @@ def test_a_comparison_lists_flips_both_ways_and_tells_chance_from_change() -> No
     assert solved.change == pytest.approx(0.39)
     assert solved.significant
     assert solved.low < 0.39 < solved.high
+    text = compared.text()
+    assert "no longer solved (1)\n  q-099: " in text
+    assert "newly solved (40)" in text
     one = [_result(f"q-{n:03}", n >= 39) for n in range(100)]
     assert not compare_results(before, one).differences[0].significant
     with pytest.raises(EvalError, match="share no question"):
