@@ -12,6 +12,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from assistant.settings import Settings
+from corpus.errors import UserError
 from integrations.slack.blocks import Profile
 from integrations.slack.delivery import error_code
 
@@ -21,7 +22,7 @@ GROUPS_ARE_READ_EVERY = 600.0
 """Seconds for which a list of officers is believed."""
 
 
-class AccessError(ValueError):
+class AccessError(UserError):
     """A setting of the Slack app cannot be read. The message names it and shows an example."""
 
 

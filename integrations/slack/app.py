@@ -23,8 +23,10 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
+from assistant.conversations import DatabaseError
 from assistant.service import Assistant
 from assistant.settings import Settings
+from corpus.errors import UserError
 from indexing.versions import IndexMissing, IndexUnusable
 from integrations.slack.access import AccessError, Rules
 from integrations.slack.delivery import error_code, web_client
@@ -43,7 +45,7 @@ REPLAY_WINDOW = 300.0
 """Seconds for which Bolt takes a signature: what was seen in this time is not taken again."""
 
 
-class SlackConfigurationError(Exception):
+class SlackConfigurationError(UserError):
     """The Slack app cannot start. The message names the setting and the remedy."""
 
 
@@ -211,9 +213,7 @@ async def _first_address(slack: SlackApp, settings: Settings) -> str:
             f"Slack refused {at} ({error_code(error)}); copy it again from the app's page"
         ) from error
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise SlackConfigurationError(
-            f"Slack cannot be reached at {settings.slack_api_url} ({type(error).__name__}); check the network"
-        ) from error
+        raise SlackConfigurationError(_unreachable(settings, error)) from error
     return str(opened["url"])
 
 
@@ -287,67 +287,92 @@ class Signatures:
         self._seen[signature] = now + 2 * REPLAY_WINDOW
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of a check."""
+
+    good: bool
+    line: str
+
+
 async def check(settings: Settings) -> list[str]:
-    """What `aeo doctor` says about Slack: lines that begin with "ok: ", "note: " or "problem: "."""
+    """What is wrong with the Slack settings, for `aeo doctor`: a line each, with cause and remedy."""
+    return [finding.line for finding in await findings(settings) if not finding.good]
+
+
+async def findings(settings: Settings) -> list[Finding]:
+    """All that can be said about tokens, scopes and rules."""
     if not (settings.slack_bot_token or settings.slack_client_id or settings.slack_app_token):
-        return ["note: Slack is not set up; docs/slack.md says how"]
-    lines: list[str] = []
+        return [Finding(True, "Slack is not set up; docs/slack.md says how")]
+    found: list[Finding] = []
     try:
         Rules.of(settings)
     except AccessError as error:
-        lines.append(f"problem: {error}")
+        found.append(Finding(False, str(error)))
     if settings.slack_client_id:
-        lines += await asyncio.to_thread(_check_installations, settings)
+        found += await asyncio.to_thread(_check_installations, settings)
     elif settings.slack_bot_token:
-        lines += await _check_token(settings, settings.slack_bot_token.get_secret_value())
+        found += await _check_token(settings, settings.slack_bot_token.get_secret_value())
     else:
-        lines.append("problem: SLACK_BOT_TOKEN is not set; copy it from the Slack app's page 'OAuth & Permissions'")
+        found.append(
+            Finding(False, "SLACK_BOT_TOKEN is not set; copy it from the Slack app's page 'OAuth & Permissions'")
+        )
     if settings.slack_app_token:
-        lines.append(await _check_app_token(settings, settings.slack_app_token.get_secret_value()))
+        found.append(await _check_app_token(settings, settings.slack_app_token.get_secret_value()))
     else:
-        lines.append("note: SLACK_APP_TOKEN is not set: 'aeo slack' (Socket Mode) cannot run")
+        found.append(Finding(True, "SLACK_APP_TOKEN is not set: 'aeo slack' (Socket Mode) cannot run"))
     if settings.slack_signing_secret is None:
-        lines.append("note: SLACK_SIGNING_SECRET is not set: 'aeo serve' does not serve /slack/events")
-    return lines
+        found.append(Finding(True, "SLACK_SIGNING_SECRET is not set: 'aeo serve' does not serve /slack/events"))
+    return found
 
 
-async def _check_token(settings: Settings, token: str) -> list[str]:
+async def _check_token(settings: Settings, token: str) -> list[Finding]:
     try:
         response = await web_client(settings.slack_api_url, token).auth_test()
     except SlackApiError as error:
-        return [f"problem: Slack refuses SLACK_BOT_TOKEN ({error_code(error)}); copy it again from the app's page"]
+        return [
+            Finding(False, f"Slack refuses SLACK_BOT_TOKEN ({error_code(error)}); copy it again from the app's page")
+        ]
     except (aiohttp.ClientError, TimeoutError) as error:
-        return [f"problem: Slack cannot be reached at {settings.slack_api_url} ({type(error).__name__})"]
-    lines = [f"ok: bot token of @{response.get('user')} in the workspace {response.get('team')}"]
+        return [Finding(False, _unreachable(settings, error))]
+    found = [Finding(True, f"bot token of @{response.get('user')} in the workspace {response.get('team')}")]
     headers = {name.lower(): value for name, value in dict(response.headers).items()}
     granted = {scope.strip() for scope in str(headers.get("x-oauth-scopes", "")).split(",") if scope.strip()}
     if not granted:
-        return [*lines, "note: Slack did not say which scopes the token has"]
+        return [*found, Finding(True, "Slack did not say which scopes the token has")]
     needed = [*required_scopes(), *(optional_scopes() if settings.slack_officer_groups else [])]
     missing = [scope for scope in needed if scope not in granted]
     if missing:
-        lines.append(f"problem: the bot token lacks {', '.join(missing)}; add them to the app and install it again")
+        line = f"the bot token lacks {', '.join(missing)}; add them to the app and install it again"
+        found.append(Finding(False, line))
     else:
-        lines.append(f"ok: all {len(needed)} scopes that are needed")
+        found.append(Finding(True, f"all {len(needed)} scopes that are needed"))
     extra = sorted(granted - {*required_scopes(), *optional_scopes()})
     if extra:
-        lines.append(f"note: the bot token has scopes that are not needed: {', '.join(extra)}")
-    return lines
+        found.append(Finding(True, f"the bot token has scopes that are not needed: {', '.join(extra)}"))
+    return found
 
 
-async def _check_app_token(settings: Settings, token: str) -> str:
+async def _check_app_token(settings: Settings, token: str) -> Finding:
     try:
         await web_client(settings.slack_api_url).apps_connections_open(app_token=token)
     except SlackApiError as error:
-        return f"problem: Slack refuses SLACK_APP_TOKEN ({error_code(error)}); it needs the scope connections:write"
+        line = f"Slack refuses SLACK_APP_TOKEN ({error_code(error)}); it needs the scope connections:write"
+        return Finding(False, line)
     except (aiohttp.ClientError, TimeoutError) as error:
-        return f"problem: Slack cannot be reached at {settings.slack_api_url} ({type(error).__name__})"
-    return "ok: app-level token for Socket Mode"
+        return Finding(False, _unreachable(settings, error))
+    return Finding(True, "app-level token for Socket Mode")
 
 
-def _check_installations(settings: Settings) -> list[str]:
+def _unreachable(settings: Settings, error: Exception) -> str:
+    return f"Slack cannot be reached at {settings.slack_api_url} ({type(error).__name__}); check the network"
+
+
+def _check_installations(settings: Settings) -> list[Finding]:
     if settings.slack_client_secret is None:
-        return ["problem: SLACK_CLIENT_SECRET is not set beside SLACK_CLIENT_ID"]
+        return [
+            Finding(False, "SLACK_CLIENT_SECRET is not set beside SLACK_CLIENT_ID; copy it from 'Basic Information'")
+        ]
     key = settings.slack_encryption_key.get_secret_value() if settings.slack_encryption_key else ""
     try:
         vault = Vault(key.split(","))
@@ -355,10 +380,6 @@ def _check_installations(settings: Settings) -> list[str]:
         teams = store.teams()
         for team in teams:
             store.installation("", team, vault)
-    except VaultError as error:
-        return [f"problem: {error}"]
-    return [
-        f"ok: installed in {len(teams)} workspaces"
-        if teams
-        else "note: not installed anywhere yet: open /slack/install"
-    ]
+    except (VaultError, DatabaseError) as error:
+        return [Finding(False, str(error))]
+    return [Finding(True, f"installed in {len(teams)} workspaces" if teams else "not installed anywhere yet")]

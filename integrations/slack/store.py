@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from assistant.conversations import DatabaseError
+from corpus.errors import UserError
 from integrations.slack.blocks import Profile
 
 REMEMBER_EVENTS = timedelta(hours=24)
@@ -233,7 +234,7 @@ class SlackStore:
             session.commit()
 
 
-class VaultError(Exception):
+class VaultError(UserError):
     """Tokens cannot be encrypted or read. The message says why, and what to do."""
 
 

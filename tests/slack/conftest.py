@@ -86,7 +86,7 @@ async def connected(
     settings = settings.model_copy(update={"slack_api_url": slack.api_url, **changes})
     stop = asyncio.Event()
     sockets = len(slack.sockets)
-    running = asyncio.create_task(run_socket_mode(settings, assistant, stop, ping_interval=0.2))
+    running = asyncio.create_task(run_socket_mode(settings, assistant, stop, ping_interval=0.5))
     waiting = asyncio.create_task(slack.until(lambda: len(slack.sockets) > sockets))
     await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
     if running.done():

@@ -174,7 +174,7 @@ async def scenes(slack: LoopbackSlack) -> dict[str, str]:
     )
     found["thread"] = pane("Thread", "#customs", *inside, bot(await slack.answer("C1", root)))
 
-    question = "How long is UK AEO valid?"
+    question = "How long does UK AEO take to decide on an application?"
     await slack.envelope("slash_commands", slack.command(question, channel="C2"))
     private = await slack.answer("C2")
     await slack.envelope("interactive", slack.click(private, "share"))
@@ -184,9 +184,15 @@ async def scenes(slack: LoopbackSlack) -> dict[str, str]:
     compare = "Compare the AEO criteria in the EU and in the United Kingdom"
     message = slack.message(compare, user="U3")
     await slack.event(message)
-    found["compare"] = pane(
-        "AEO guidance", "direct message", person(compare), bot(await slack.answer("DU3", message["ts"]))
+    compared = await slack.answer("DU3", message["ts"])
+    found["compare"] = pane("AEO guidance", "direct message", person(compare), bot(compared))
+    await slack.envelope("interactive", slack.click(compared, "passages"))
+    await slack.until(lambda: len(slack.views) > 1)
+    shown = slack.views[1]["blocks"]
+    partly = next(
+        (n for n, b in enumerate(shown) if b["type"] == "rich_text" and len(b["elements"][0]["elements"]) > 1), 1
     )
+    found["passages"] = modal({**slack.views[1], "blocks": shown[max(0, partly - 1) : partly + 4]})
 
     await slack.event({"type": "app_home_opened", "user": "U1", "channel": "DU1", "tab": "home"})
     await slack.until(lambda: slack.homes)

@@ -223,21 +223,21 @@ class LoopbackSlack:
         )
 
     async def envelope(self, kind: str, payload: Body, retry: int = 0, socket: int = 0) -> float:
-        identifier = f"env-{next(self._ids)}"
+        """Deliver a payload, again where it is not acknowledged in three seconds, as Slack does."""
         started = time.perf_counter()
-        await self.sockets[socket].send_json(
-            {
-                "envelope_id": identifier,
-                "type": kind,
-                "payload": payload,
-                "accepts_response_payload": kind != "events_api",
-                "retry_attempt": retry,
-                "retry_reason": "timeout" if retry else "",
-            }
-        )
-        async with asyncio.timeout(10):
-            await self._acked[identifier].wait()
-        return self.acks[identifier] - started
+        for attempt in range(retry, retry + 4):
+            await self.until(lambda: len(self.sockets) > max(socket, 0))
+            identifier = f"env-{next(self._ids)}"
+            sent = {"envelope_id": identifier, "type": kind, "payload": payload}
+            sent |= {"accepts_response_payload": kind != "events_api", "retry_attempt": attempt, "retry_reason": ""}
+            try:
+                await self.sockets[socket].send_json(sent)
+                async with asyncio.timeout(3):
+                    await self._acked[identifier].wait()
+                return self.acks[identifier] - started
+            except (TimeoutError, ConnectionError):
+                continue
+        raise AssertionError(f"{kind} was not acknowledged")
 
     def message(self, text: str, user: str = "U1", channel: str = "", thread_ts: str = "", **more: Any) -> Body:
         """A direct message event."""
@@ -306,6 +306,13 @@ class LoopbackSlack:
                 {"type": element["type"], "action_id": action_id, "block_id": "b", "value": value, "action_ts": "1"}
             ],
         }
+
+    async def ask_to_reconnect(self) -> None:
+        """What Slack sends before it refreshes a connection."""
+        for socket in list(self.sockets):
+            await socket.send_json(
+                {"type": "disconnect", "reason": "refresh_requested", "debug_info": {"host": "loopback"}}
+            )
 
     async def drop_sockets(self) -> None:
         """The connections go away, as they do on Slack's side now and then."""

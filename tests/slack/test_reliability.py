@@ -177,6 +177,16 @@ async def test_socket_lost_during_an_answer(app: LoopbackSlack, slack_assistant:
     assert len(app.replies("DU1", message["ts"])) == 1
 
 
+async def test_slack_refreshes_the_connection(app: LoopbackSlack) -> None:
+    first = app.sockets[0]
+    await app.ask_to_reconnect()
+    await app.until(lambda: app.sockets and app.sockets[-1] is not first)
+    await asyncio.sleep(0.1)
+    message = app.message(DECISION)
+    await app.event(message, socket=-1)
+    assert "120 days" in (await app.answer("DU1", message["ts"])).shown
+
+
 async def test_shutdown_finishes_what_was_begun(
     slack: LoopbackSlack, slack_settings: Settings, slack_assistant: SlowAssistant
 ) -> None:
