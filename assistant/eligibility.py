@@ -1,4 +1,4 @@
-"""The guided pre-check: one question after the other, then what is covered, what is not, and what an officer must judge.
+"""The guided pre-check: question after question, then what is covered, what is not, and what an officer must judge.
 
 It never says whether a status would be granted: that is the customs authority's decision.
 """
