@@ -286,12 +286,16 @@ class Caller:
         spans = CallSpans(self.model.name, call.purpose, self._settings.trace_prompts, call.parent)
         chunks = model.astream(list(call.messages), config={"callbacks": [spans]})
         stall = self._settings.llm_timeout_s * STALL_SHARE
+        ended = not self.model.structured  # only OpenAI's protocol says for certain that a text is whole
         try:
             while True:
                 try:
                     chunk = await asyncio.wait_for(anext(chunks), stall)
                 except StopAsyncIteration:
+                    if not ended:
+                        raise ConnectionError("the stream broke off") from None
                     return
+                ended = ended or bool(chunk.response_metadata.get("finish_reason"))
                 if chunk.usage_metadata:
                     call.counted(chunk.usage_metadata["input_tokens"], chunk.usage_metadata["output_tokens"])
                 if chunk.text:

@@ -219,8 +219,11 @@ def _written(context: Context, models: Models, given: dict[str, Passage]) -> Ite
             reviewer.statements.append(statement)
             yield from show(statement)
     context.sections = as_sections(show.statements, _titles(context))
-    context.composer = models.writer.model.name
     context.streamed = True
+    if any(verdict.outcome in ("kept", "attributed") for verdict in shown):
+        context.composer = models.writer.model.name
+    else:
+        context.notices.append(_not_written(_why_nothing(failure, wrote=True)))
     context.notices += _language_notices(context, [verdict.statement.text for verdict in shown if verdict.statement])
 
 

@@ -6,6 +6,7 @@ was set on one half of `evals/support` and is reported on the other half (docs/m
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -236,6 +237,9 @@ def mismatches(sentence: str, found: str, passage: str, jurisdiction: str, known
         *_rival_words(sentence, found, jurisdiction),
         *_critical_words(sentence, f"{found} {_names(jurisdiction)} {known}"),
         *_wrong_actor(sentence, found),
+        *_changed_words(sentence, found, f"{found} {_names(jurisdiction)} {known}"),
+        *_exception_as_rule(sentence, found),
+        *_far_figures(sentence, found, jurisdiction),
     ]
     return list(dict.fromkeys(faults))
 
@@ -468,7 +472,8 @@ def _wrong_polarity(sentence: str, found: str) -> list[str]:
         return ["denies what the passage does not deny"]
     for a, b in sentence_spans(found) if not negated else ():
         affirmed = _affirmed(found[a:b])
-        left = [term for term in terms(sentence) if term in set(_denied(found[a:b], 2)) and term not in affirmed]
+        denied = set(_denied(found[a:b], 2))
+        left = [t for t in terms(sentence) if ({t} | _related(t)) & denied and not ({t} | _related(t)) & affirmed]
         if left:
             return [f"leaves out a negation of the passage ({', '.join(left)})"]
     return []
@@ -590,3 +595,70 @@ def _wrong_actor(sentence: str, found: str) -> list[str]:
     if said and held and not said & held:
         return [f"has {', '.join(sorted(said))} do what {', '.join(sorted(held))} does"]
     return []
+
+
+NEAR_COPY = 0.6
+"""Share of a sentence's words, in order, that stand in a sentence of the passage: from there on each change is looked at."""
+_DUTIES = (frozenset(("must", "shall", "should")), frozenset(("may", "can", "could", "might")))
+
+
+def _changed_words(sentence: str, found: str, known: str) -> list[str]:
+    """A copy of the passage's sentence in which a word was put in place of another."""
+    said = _plain_words(sentence)
+    for a, b in sentence_spans(found):
+        own = _plain_words(found[a:b])
+        matcher = difflib.SequenceMatcher(None, own, said, autojunk=False)
+        if sum(block.size for block in matcher.get_matching_blocks()) < NEAR_COPY * len(said):
+            continue
+        common = {word for word in own if word in said and any(c.isdigit() for c in word)}
+        if [word for word in own if word in common] != [word for word in said if word in common]:
+            return ["has the figures of a sentence of the passage in another order"]
+        for kind, i1, i2, j1, j2 in matcher.get_opcodes():
+            if kind == "replace" and i2 - i1 <= 3 and (changed := _another(own[i1:i2], said[j1:j2], known)):
+                return [f"has '{changed}' where the passage has '{' '.join(own[i1:i2])}'"]
+    return []
+
+
+def _plain_words(text: str) -> list[str]:
+    return re.findall(r"[\w./()-]*\w", _bounded(text).casefold())
+
+
+def _another(own: list[str], said: list[str], known: str) -> str | None:
+    """The first word said that the passage does not know, or that turns a duty into a choice or back."""
+    held = _widened(terms(known))
+    for word in said:
+        turned = any(word in one and other & set(own) for one, other in (_DUTIES, _DUTIES[::-1]))
+        if turned or any(stem not in held and stem not in _PLAIN for stem in terms(word)):
+            return word
+    return None
+
+
+_EXCEPTION = re.compile(r"\b(?:except|unless|other than|with the exception of|but not)\b([^;.]*)", re.I)
+_ALSO = re.compile(r"\b(even (?:if|where|when|though)|regardless|irrespective|no matter)\b", re.I)
+
+
+def _exception_as_rule(sentence: str, found: str) -> list[str]:
+    """What the passage excepts, said as if it were covered."""
+    if (also := _ALSO.search(sentence)) and not _ALSO.search(found):
+        return [f"says '{also.group().casefold()}' where the passage does not"]
+    if _EXCEPTION.search(sentence) or _NEGATION.search(_bounded(sentence)):
+        return []
+    wanted = set(_content(sentence))
+    for match in _EXCEPTION.finditer(found):
+        excepted = [term for term in dict.fromkeys(terms(match.group(1))) if term not in _PLAIN]
+        if excepted and sum(term in wanted for term in excepted) >= 0.6 * len(excepted):
+            return ["states an exception of the passage as its rule"]
+    return []
+
+
+def _far_figures(sentence: str, found: str, jurisdiction: str) -> list[str]:
+    """A figure taken from one sentence of the passage for what another one says."""
+    own = figures(sentence)
+    spans = sentence_spans(found)
+    if not own or len(spans) < 2:
+        return []
+    ignored = frozenset(terms(_names(jurisdiction))) | _UNITS
+    wanted = [term for term in _content(_ATTRIBUTION.sub("", sentence)) if term not in ignored and not figures(term)]
+    beside = [_widened(terms(found[a:b])) for a, b in spans if own & figures(found[a:b])]
+    best = max((sum(term in held for term in wanted) for held in beside), default=0)
+    return ["its figure stands in another sentence of the passage"] if wanted and best <= 0.5 * len(wanted) else []
