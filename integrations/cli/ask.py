@@ -136,12 +136,10 @@ def search_command(
         return
     for place, hit in enumerate(hits, start=1):
         passage = hit.passage
-        click.echo(
-            click.style(f"{place:2}. {passage.reference} ({passage.jurisdiction}, as of {passage.as_of})", bold=True)
-        )
-        click.echo(
-            f"    {' › '.join(passage.heading_path)}\n    {passage.text}\n    {passage.id}  score {hit.score:.3f}\n"
-        )
+        head = f"{place:2}. {passage.reference} ({passage.jurisdiction}, as of {passage.as_of or 'no date'})"
+        click.echo(click.style(head, bold=True))
+        click.echo(f"    {' › '.join(passage.heading_path)}\n    {passage.text}")
+        click.echo(f"    {passage.id}  score {hit.score:.3f}\n")
     if not hits:
         click.echo("No passage fits.")
 

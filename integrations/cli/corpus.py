@@ -32,10 +32,9 @@ def list_command(index: Path | None, as_json: bool) -> None:
         return
     for document in sorted(documents, key=lambda d: (d.jurisdiction, d.id)):
         validity = f", in force until {document.valid_to}" if document.valid_to else ""
-        click.echo(
-            f"{document.jurisdiction:8} {document.id:44} {document.title} ({document.kind}, as of {document.as_of or 'no date'}"
-            f"{validity}{', officers only' if document.access == 'officer' else ''})"
-        )
+        access = ", officers only" if document.access == "officer" else ""
+        about = f"{document.kind}, as of {document.as_of or 'no date'}{validity}{access}"
+        click.echo(f"{document.jurisdiction:8} {document.id:44} {document.title} ({about})")
 
 
 @corpus_command.command("validate", epilog="Example: aeo corpus validate ./my-notes")

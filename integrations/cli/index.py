@@ -63,8 +63,8 @@ def _build(source: Path | None, index: Path | None, as_json: bool, update: bool)
         click.echo(f"Nothing changed: version {report.version}, {report.passages} passages ({report.seconds:.2f} s).")
     else:
         click.echo(
-            f"Version {report.version}: {report.documents} documents, {report.passages} passages, {report.embedded} embedded, "
-            f"{report.reused} vectors reused ({report.seconds:.1f} s)."
+            f"Version {report.version}: {report.documents} documents, {report.passages} passages, "
+            f"{report.embedded} embedded, {report.reused} vectors reused ({report.seconds:.1f} s)."
         )
 
 
