@@ -39,9 +39,15 @@ browser: setup
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -qq -y chromium fonts-noto-cjk >/dev/null; \
 	  else $(BIN)/playwright install chromium; fi; }
 
-bench: setup
-	$(PIP) -r requirements-peers.lock
-	$(BIN)/python -m evals.bench
+# Peers live in an environment of their own. BEIR=DIR adds the quality figures over that collection.
+bench: setup $(VENV)-peers/.installed
+	$(BIN)/python -m evals.bench --peers-python $(VENV)-peers/bin/python $(if $(BEIR),--beir $(BEIR))
+
+$(VENV)-peers/.installed: requirements-peers.lock
+	@test -x $(VENV)-peers/bin/python || $(PYTHON) -m venv $(VENV)-peers
+	@$(VENV)-peers/bin/pip install --quiet --retries 1 --timeout 15 --no-deps --index-url https://download.pytorch.org/whl/cpu $$(grep '^torch==' $<) 2>/dev/null || true
+	@$(VENV)-peers/bin/pip install --quiet -r $<
+	@touch $@
 
 # After guidance changed: embed what is new and store the vectors beside the notes.
 vectors: setup
@@ -52,4 +58,4 @@ lock: setup
 	sed -i 's/^torch==\([0-9.]*\)+cpu/torch==\1/' requirements.lock
 
 clean:
-	rm -rf $(VENV) var build *.egg-info
+	rm -rf $(VENV) $(VENV)-peers var build *.egg-info

@@ -10,6 +10,7 @@ const STEPS = {
   understand: "Reading the question",
   retrieve: "Searching the guidance",
   compose: "Writing the answer",
+  write: "Writing the answer",
   verify: "Checking every statement against its source",
 };
 const UP = "M7 9v8H3V9zM7 9l4-7c1.5 0 2 1 2 2l-.6 4H17l-1.5 9H7";

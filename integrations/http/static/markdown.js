@@ -13,13 +13,13 @@ export function render(text, marker) {
   const fragment = document.createDocumentFragment();
   for (const block of text.split(/\n{2,}/)) {
     let paragraph = null;
-    let list = null;
     for (const line of block.split("\n").map((each) => each.trim()).filter(Boolean)) {
       const item = ITEM.exec(line);
       if (item) {
         const kind = item[1] ? "OL" : "UL";
+        let list = fragment.lastElementChild; // items of one list may come as blocks of their own
         if (list?.tagName !== kind) {
-          list = el(kind, { start: item[1] && item[1] !== "1" ? item[1] : null });
+          list = el(kind, { start: item[1] });
           fragment.append(list);
         }
         list.append(el("li", { dir: "auto" }, ...inline(item[2], marker)));
@@ -29,7 +29,6 @@ export function render(text, marker) {
       } else {
         paragraph = el("p", { dir: "auto" }, ...inline(line, marker));
         fragment.append(paragraph);
-        list = null;
       }
     }
   }
@@ -45,9 +44,9 @@ function inline(text, marker) {
 
 function marked(text, marker) {
   return text
-    .split(/\s?(\[\d{1,3}\])/)
+    .split(/(\s?\[\d{1,3}\])/)
     .map((part) => {
-      const number = /^\[(\d{1,3})\]$/.exec(part);
+      const number = /^\s?\[(\d{1,3})\]$/.exec(part);
       return (number && marker(Number(number[1]))) || part;
     })
     .filter((part) => part !== "");
