@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -232,9 +232,10 @@ def serve(settings: Settings) -> None:
         cause = os.strerror(error.errno or 0).lower()
         where = f"{settings.host}:{settings.port}"
         raise SystemExit(f"aeo: cannot listen on {where}: {cause}; use another --port (AEO_PORT)") from None
-    host = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
-    print(f"AEO guidance on http://{host}:{listening.getsockname()[1]}/ (Ctrl+C stops)", flush=True)
     config = uvicorn.Config(
         create_app(settings), log_level="warning", server_header=False, timeout_graceful_shutdown=5, lifespan="on"
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    host = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
+    print(f"AEO guidance on http://{host}:{listening.getsockname()[1]}/ (Ctrl+C stops)", flush=True)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -449,3 +452,16 @@ def test_a_port_that_is_taken_gives_one_line(settings: Settings) -> None:
             serve(settings.model_copy(update={"port": port}))
     message = str(stopped.value.code)
     assert f"127.0.0.1:{port}" in message and "in use" in message and "\n" not in message
+
+
+def test_the_server_names_its_address_and_stops_without_a_trace(settings: Settings) -> None:
+    code = "import sys; from assistant.settings import Settings; from integrations.http.app import serve; "
+    code += "serve(Settings(index=sys.argv[1], database_url=sys.argv[2], port=0))"
+    command = [sys.executable, "-c", code, str(settings.index), settings.database_url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stderr
+        address = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())
+        assert address and httpx.get(f"{address.group()}readyz", timeout=60).json()["status"] == "ready"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert process.stderr.read() == ""

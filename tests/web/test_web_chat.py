@@ -19,6 +19,7 @@ ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
     *("--disable-sync", "--no-first-run"),
 )
+expect.set_options(timeout=20_000)
 DESKTOP = {"width": 1280, "height": 860}
 PHONE = {"width": 360, "height": 740}
 
@@ -31,17 +32,34 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
+@pytest.fixture(scope="module")
+def served(small_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, GatedAssistant]]:
+    """One server for all tests, with its assistant; every test has a browser context of its own."""
+    database = tmp_path_factory.mktemp("served") / "aeo.sqlite3"
+    settings = Settings(index=small_index, database_url=f"sqlite:///{database}")
+    assistant = GatedAssistant(settings)
+    with serving(settings, assistant) as address:
+        yield address, assistant
+
+
 @pytest.fixture
-def address(settings: Settings, gated: GatedAssistant) -> Iterator[str]:
-    with serving(settings, gated) as served:
-        yield served
+def address(served: tuple[str, GatedAssistant]) -> str:
+    return served[0]
+
+
+@pytest.fixture
+def gated(served: tuple[str, GatedAssistant]) -> Iterator[GatedAssistant]:
+    assistant = served[1]
+    assistant.closed.clear()
+    yield assistant
+    assistant.gate.set()
 
 
 @pytest.fixture
 def context(browser: Browser, address: str) -> Iterator[BrowserContext]:
     """A browser context; at its end, no page may have asked another host for anything or thrown an error."""
-    opened = browser.new_context(viewport=DESKTOP, base_url=address, locale="en-GB")  # type: ignore[arg-type]
-    opened.set_default_timeout(15_000)
+    opened = browser.new_context(viewport=DESKTOP, base_url=address, reduced_motion="reduce")  # type: ignore[arg-type]
+    opened.set_default_timeout(20_000)
     requested: list[Request] = []
     faults: list[str] = []
 
@@ -326,6 +344,33 @@ def test_an_answer_cut_off_in_the_middle_is_not_taken_for_a_whole_one(page: Page
     expect(page.locator(".answer")).to_have_count(0)
 
 
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("One [1].\n\nTwo [2][1]", "<p>One<sup>1</sup>.</p><p>Two [2]<sup>1</sup></p>"),
+        ("- a [1]\n- b\n\n- c", "<ul><li>a<sup>1</sup></li><li>b</li><li>c</li></ul>"),
+        ("2. a\n3. b\n- c", '<ol start="2"><li>a</li><li>b</li></ol><ul><li>c</li></ul>'),
+        ("**EU [1]**\nnext", "<p><strong>EU<sup>1</sup></strong><br>next</p>"),
+        ("<b>x</b> [y](javascript:z) 2*3*4 **", "<p>&lt;b&gt;x&lt;/b&gt; [y](javascript:z) 2*3*4 **</p>"),
+        ("", ""),
+    ],
+)
+def test_markdown_becomes_paragraphs_lists_bold_and_markers_and_nothing_else(page: Page, text: str, html: str) -> None:
+    rendered = page.evaluate(
+        """async (text) => {
+            const { render } = await import("/static/markdown.js");
+            const one = () => Object.assign(document.createElement("sup"), { textContent: "1" });
+            const marker = (number) => number === 1 && one();
+            const box = document.createElement("div");
+            box.append(render(text, marker));
+            box.querySelectorAll("[dir]").forEach((node) => node.removeAttribute("dir"));
+            return box.innerHTML;
+        }""",
+        text,
+    )
+    assert rendered == html
+
+
 def test_markup_in_questions_and_guidance_stays_text(page: Page) -> None:
     ask(page, "How long is AEO status valid in Iceland? <img src=x onerror=\"document.title='hit'\">")
     expect(page.locator(".answer")).to_contain_text("seven years")
@@ -392,14 +437,13 @@ def test_a_question_runs_in_its_own_direction(page: Page, question: str, directi
     assert page.locator(".asked bdi").evaluate("node => getComputedStyle(node).direction") == direction
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"])
 def test_axe_finds_nothing_serious_and_nothing_overflows(
     context: BrowserContext, size: dict[str, int], scheme: str
 ) -> None:
     page = open_chat(context)
     page.set_viewport_size(size)  # type: ignore[arg-type]
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     fits = "document.documentElement.scrollWidth <= innerWidth"
     accessible(page)
     ask(page, "How long does the decision on an AEO application take?")
