@@ -146,6 +146,8 @@ def outcome(result: Result) -> str:
         return given
     if result.violations:
         return f"breaks {result.violations[0].partition(':')[0]}"
+    if result.scores["programme"] == 0:
+        return f"answers for {', '.join(answer['jurisdictions'])} instead of {', '.join(question.jurisdictions)}"
     if result.missing:
         return "does not state " + "; ".join(fact[0] for fact in result.missing)
     return f"{given} instead of {question.reason}" if question.reason else "states what it must not"

@@ -22,8 +22,12 @@ class Kind:
 KINDS: tuple[Kind, ...] = (
     Kind("rule", "Breaks one of the five rules", "assistant/verify.py: a rule has a gap. There must be none."),
     Kind("wrong", "States what it must not", "The cited passages: another tier's figure, or a replaced rule."),
-    Kind("unrefused", "Answered what it should not", "assistant/guard.py, and the scope in assistant/understand.py."),
-    Kind("refused", "Declined what it should answer", "The scope in assistant/understand.py; a gap that ranks first."),
+    Kind(
+        "unrefused",
+        "Should have declined or asked back",
+        "assistant/guard.py; scope in understand.py; assistant/support.py.",
+    ),
+    Kind("refused", "Declined or asked back, should answer", "scope in assistant/understand.py; assistant/support.py."),
     Kind("reason", "Declined for another reason", "Order of the checks in assistant/understand.py and guard.py."),
     Kind(
         "programme", "Answered for another programme", "corpus/data/programmes.toml: aliases; assistant/programmes.py."

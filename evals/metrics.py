@@ -16,7 +16,7 @@ from corpus.schema import Topic
 from evals.matching import Sentence, answer_sentences, holds, holds_fact, numbers, plain
 from evals.questions import EvalQuestion
 from evals.relevance import Judgements, retrieval_scores
-from evals.rules import cited_passages, violations
+from evals.rules import cited_passages, territories, violations
 from indexing.analysis import terms
 from indexing.passages import Passage
 from indexing.search import Index
@@ -33,6 +33,10 @@ _LIMITS = re.compile(
     re.IGNORECASE,
 )
 """Words by which a sentence limits the rule before it."""
+
+
+_CODES = re.compile(r"\b(?:EU|WCO|EAEU|GCC|EAC|US)\b")
+"""Programmes that texts name by their code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +181,12 @@ def _understanding(question: EvalQuestion, answer: dict[str, Any]) -> Scores:
 def _right_programmes(question: EvalQuestion, answer: dict[str, Any]) -> bool:
     """All that were expected and nothing else, but for what belongs to them.
 
-    The guidance of a member state stands beside the EU's, and on mutual recognition both sides' may speak.
+    The guidance of a member state stands beside the EU's, on mutual recognition both sides' may speak, and a programme
+    that the question names ("as in the EU") may be held against the one that is asked about.
     """
     expected, given = set(question.jurisdictions), set(answer["jurisdictions"])
-    related = {"EU"} if expected & EU_MEMBERS else EU_MEMBERS if "EU" in expected else set()
+    related = {"EU"} if expected & EU_MEMBERS else set(EU_MEMBERS) if "EU" in expected else set()
+    related |= territories(question.question) | set(_CODES.findall(question.question))
     return expected <= given and (question.topic is Topic.RECOGNITION or given <= expected | related)
 
 

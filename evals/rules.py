@@ -67,7 +67,7 @@ def _of_sentence(sentence: Sentence, passages: dict[int, Passage], answered: tup
     foreign = sorted({p.jurisdiction for p in cited} - _allowed(sentence.heading, answered))
     if foreign:
         broken.append(f"rule 4: rests on {', '.join(foreign)}: {shown}")
-    unnamed = sorted(_territories(sentence.text) - {code for p in cited for code in _stands_for(p)})
+    unnamed = sorted(territories(sentence.text) - {code for p in cited for code in _stands_for(p)})
     if unnamed and cited:
         broken.append(f"rule 4: speaks of {', '.join(unnamed)}, its passages do not: {shown}")
     return broken
@@ -80,7 +80,7 @@ def _allowed(heading: str | None, answered: tuple[str, ...]) -> set[str]:
 
 
 def _stands_for(passage: Passage) -> set[str]:
-    return {passage.jurisdiction} | _territories(passage.text) | _territories(" ".join(passage.heading_path))
+    return {passage.jurisdiction} | territories(passage.text) | territories(" ".join(passage.heading_path))
 
 
 @lru_cache(maxsize=1)
@@ -92,6 +92,7 @@ def _names() -> tuple[re.Pattern[str], dict[str, str]]:
 
 
 @lru_cache(maxsize=8192)
-def _territories(text: str) -> frozenset[str]:
+def territories(text: str) -> frozenset[str]:
+    """Codes of the territories that a text names in English; of the EU's, only those outside it."""
     pattern, codes = _names()
     return frozenset(codes[match.group()] for match in pattern.finditer(plain(text)))

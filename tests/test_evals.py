@@ -340,6 +340,8 @@ def test_refusals_are_measured_both_ways(small_index: Index) -> None:
         ({}, ["NL", "EU"], 1),
         ({"topic": "recognition"}, ["EU", "JP"], 1),
         ({"topic": "recognition"}, ["JP"], 0),
+        ({"question": "In the EU as in Japan?"}, ["EU", "JP"], 1),
+        ({"question": "In Japan as in the EU?", "jurisdictions": ["JP"]}, ["EU", "JP"], 1),
     ],
 )
 def test_programmes_are_those_expected_and_what_belongs_to_them(
