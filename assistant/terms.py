@@ -146,11 +146,8 @@ def in_english(text: str, language: str) -> str:
 def _named(mention: Mention) -> str:
     """Names of programmes and authorities as they are written, territories by their English names."""
     programme = programmes().get(mention.code)
-    if (
-        programme
-        and mention.words.isascii()
-        and fold(mention.words) in (*programme.aliases, *map(fold, programme.exact))
-    ):
+    names = {*map(fold, (*programme.own, *programme.aliases, *programme.exact))} if programme else set()
+    if mention.words.isascii() and fold(mention.words) in names:
         return mention.words
     return english_names().get(mention.code, mention.words)
 

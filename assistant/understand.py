@@ -35,6 +35,13 @@ _DOMAIN = re.compile(
 NEAR = 0.38
 """Cosine with the nearest passage from which a question that names nothing of the field still belongs to it."""
 
+_LARGEST = ("EU", "US", "GB", "CN", "IN", "SG", "HK", "JP")
+_SPOKEN_IN = {
+    "zh-Hans": ("CN",), "zh-Hant": ("HK", "TW"), "ja": ("JP",), "ko": ("KR",), "es": ("EU", "MX"), "fr": ("EU", "CH"),
+    "de": ("EU", "CH"), "pt": ("BR", "EU"), "id": ("ID",), "tr": ("TR",), "ar": ("SA", "AE"),
+}  # fmt: skip
+"""Programmes offered first, and before them those of territories where the question's language is spoken."""
+
 
 def understand(context: Context) -> None:
     """Fill in text, programmes, audience and concepts; clarify or decline where that is not possible."""
@@ -164,7 +171,8 @@ def decline_out_of_scope(context: Context) -> None:
 
 def _ask_for_programme(context: Context) -> None:
     held = context.index.jurisdictions
-    first = [code for code in ("EU", "US", "GB", "CN", "IN", "SG", "HK", "JP") if code in held][:6]
+    near = _SPOKEN_IN.get(context.language, ())
+    first = [code for code in dict.fromkeys((*near, *_LARGEST)) if code in held][:6]
     registry = programmes()
     asked = context.question.text if known(context.language) else context.text
     question = asked.strip().rstrip("?？。.؟ ")
