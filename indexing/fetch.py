@@ -198,7 +198,7 @@ class Fetcher:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, _Again) and error.after is not None:
             return error.after
-        return float(tenacity.wait_exponential_jitter(initial=self._limits.pause, max=30)(state))
+        return float(tenacity.wait_exponential_jitter(multiplier=self._limits.pause, max=30)(state))
 
     def _follow(self, url: str, headers: Mapping[str, str], size: int, deadline: float, robots: bool) -> Download:
         """One try: the document behind at most so many redirects."""
@@ -226,7 +226,9 @@ class Fetcher:
         except httpx.TimeoutException as error:
             raise _Again("the server does not answer in time") from error
         except httpx.TransportError as error:
-            raise _Again(f"the connection failed ({_reason(error)})") from error
+            if "CERTIFICATE" in str(error).upper():
+                raise FetchError(f"{url}: the site's certificate is not valid; nothing was fetched") from error
+            raise _Again(f"the connection failed ({error or type(error).__name__})") from error
         except httpx.DecodingError as error:
             raise FetchError(f"{url}: the answer is not packed as the server says; nothing was kept") from error
 
@@ -304,11 +306,6 @@ def _check_form(url: str) -> None:
         raise FetchError(f"{url}: '{parts.scheme or 'no'}' addresses are not fetched; only http and https")
     if not parts.hostname or parts.username or parts.password or not port_ok:
         raise FetchError(f"{url}: not an address of a public page; it should look like https://customs.example/page")
-
-
-def _reason(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    return "its certificate is not valid" if "CERTIFICATE" in text.upper() else text
 
 
 def _too_large(size: int, limit: int) -> str:
