@@ -150,7 +150,11 @@ class Reviewer:
         if self._second is None:
             return None
         passage = " ".join(dict.fromkeys(support.passage.text for support in statement.support))
-        messages = prompt("check").messages(passage=fenced(passage), claim=fenced(statement.text))
+        return self._says_no(passage, statement.text)
+
+    def _says_no(self, passage: str, claim: str) -> str | None:
+        assert self._second is not None
+        messages = prompt("check").messages(passage=fenced(passage), claim=fenced(claim))
         try:
             said = self._second.complete(messages, "check", account=self._account)
         except LlmError as error:
@@ -177,10 +181,20 @@ class Reviewer:
         text = draft.text
         language = self._context.language
         if language != "en":
-            faults = translation_faults(draft.text, draft.translation, language, self._rivals(draft.text, found))
+            faults = self._untranslated(draft, found)
             reasons = [*reasons, *(f"translation not shown: {fault}" for fault in faults)]
             text = draft.text if faults else draft.translation
         return Verdict(draft, outcome, Statement(text, found.supports), tuple(reasons), found.score)
+
+    def _untranslated(self, draft: Draft, found: _Found) -> list[str]:
+        """Why the translation is not shown. Without a checking model none is: no measure sees a subtle mistranslation."""
+        if self._second is None:
+            return ["no checking model is set (AEO_LLM_CHECK_MODEL)"]
+        rivals = self._rivals(draft.text, found)
+        faults = translation_faults(draft.text, draft.translation, self._context.language, rivals)
+        if not faults and (doubt := self._says_no(draft.text, draft.translation)):
+            faults = [doubt]
+        return faults
 
     def _rivals(self, text: str, found: _Found) -> list[str]:
         """Sentences of the passages that are most like this one without being its support."""

@@ -182,7 +182,8 @@ def _written(context: Context, models: Models, given: dict[str, Passage]) -> Ite
     show = _Shower(context)
     failure = ""
     verdicts = []
-    language = NAMES[context.language] if context.language != "en" and translatable(context.language) else None
+    wanted = context.language != "en" and models.second is not None and translatable(context.language)
+    language = NAMES[context.language] if wanted else None
     key = (prompt("write").version, context.index.version, ",".join(context.jurisdictions))
     with step_span("write", **{"aeo.model": models.writer.model.name}) as span:
         stream = drafts(models.writer, context.text, context.audience, given, language, key, account, inside(span))

@@ -121,7 +121,7 @@ def _block(token: str, passage: Passage) -> str:
     return f'<passage token="{token}" programme="{passage.jurisdiction}" from="{heading}">\n{fenced(passage.text)}\n</passage>'
 
 
-_MARKS = re.compile(r"\s*(?:[\[【](?:\s*P?\d{1,3}\s*[,;、]?)+\s*[\]】]|\((?:\s*P\d{1,3}\s*[,;]?)+\s*\))")
+_MARKS = re.compile(r"(?:\s*(?:[\[【](?:\s*P?\d{1,3}\s*[,;、]?)+\s*[\]】]|\((?:\s*P\d{1,3}\s*[,;]?)+\s*\)))+")
 _LIST_MARK = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)])\s+")
 
 
