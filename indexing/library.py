@@ -68,7 +68,7 @@ def library_of(index: Path) -> Path:
 
 def entry_paths(index: Path) -> list[Path]:
     """Files of all entries, by id."""
-    return sorted(library_of(index).glob("*.toml"))
+    return sorted(library_of(index).glob("*.toml"), key=lambda path: path.stem)
 
 
 def entries(index: Path) -> list[Entry]:
