@@ -22,7 +22,10 @@ BOTH = "Compare the AEO decision time in the EU and Japan."
 TRUE = {
     EU_TIME: ("Customs must decide on an EU AEO application within 120 days of the date of acceptance.", "@120 days"),
     EU_FEE: ("No fee is charged for an EU AEO application.", "@EU AEO application. Customs may charge"),
-    EU_WHO: ("A freight forwarder established in the customs territory may apply for EU AEO status.", "@freight forwarder"),
+    EU_WHO: (
+        "A freight forwarder established in the customs territory may apply for EU AEO status.",
+        "@freight forwarder",
+    ),
     EU_VALID: ("An EU AEO authorization has no end date.", "@no end date"),
     EU_AGAIN: (
         "After a revocation, a new EU AEO application may be made only after 3 years, except where the authorization was "
@@ -31,7 +34,10 @@ TRUE = {
     ),
     EU_BENEFIT: ("An EU AEO holder is subject to fewer physical and document-based controls.", "@fewer physical"),
     JP_TIME: ("Japan Customs decides on an AEO application in Japan within 60 days of receipt.", "@within 60 days"),
-    JP_VALID: ("AEO status in Japan is valid for 8 years and must be renewed by 30 days before it ends.", "@valid for 8"),
+    JP_VALID: (
+        "AEO status in Japan is valid for 8 years and must be renewed by 30 days before it ends.",
+        "@valid for 8",
+    ),
     GB_TIME: ("HMRC must decide on a UK AEO application within 90 days of receipt.", "@90 days"),
     GB_FORM: ("A UK AEO application is made on form C117, and the questionnaire is form C118.", "@C117"),
 }

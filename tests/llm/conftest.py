@@ -37,7 +37,11 @@ def llm_settings(small_index: Path, server: ScriptedServer, tmp_path_factory: py
     """Settings whose model is the scripted one."""
     database = tmp_path_factory.mktemp("database") / "aeo.sqlite3"
     return Settings(
-        index=small_index, database_url=f"sqlite:///{database}", llm="scripted", llm_base_url=server.url, llm_timeout_s=3
+        index=small_index,
+        database_url=f"sqlite:///{database}",
+        llm="scripted",
+        llm_base_url=server.url,
+        llm_timeout_s=3,
     )
 
 

@@ -135,13 +135,26 @@ class ScriptedServer:
 
 
 def _event(choice: dict[str, Any]) -> bytes:
-    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "scripted", "choices": [{"index": 0, "finish_reason": None, **choice}]}
+    chunk = {
+        "id": "c",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "scripted",
+        "choices": [{"index": 0, "finish_reason": None, **choice}],
+    }
     return f"data: {json.dumps(chunk)}\n\n".encode()
 
 
 def _usage(read: int, wrote: int) -> bytes:
     usage = {"prompt_tokens": read, "completion_tokens": wrote, "total_tokens": read + wrote}
-    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "scripted", "choices": [], "usage": usage}
+    chunk = {
+        "id": "c",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "scripted",
+        "choices": [],
+        "usage": usage,
+    }
     return f"data: {json.dumps(chunk)}\n\n".encode()
 
 

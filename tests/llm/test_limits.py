@@ -165,9 +165,7 @@ def test_concurrency_is_limited(llm_settings: Settings, server: ScriptedServer) 
     caller = Caller(open_model("scripted", settings), settings)
     server.script = lambda request: Reply("word " * 10, pause=0.02)
     server.most_together = 0
-    threads = [
-        threading.Thread(target=caller.complete, args=([("human", f"question {n}")], "test")) for n in range(6)
-    ]
+    threads = [threading.Thread(target=caller.complete, args=([("human", f"question {n}")], "test")) for n in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:

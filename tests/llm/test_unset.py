@@ -39,7 +39,9 @@ def test_steps_are_the_same(small_index: Path) -> None:
 
 def test_no_trace(small_index: Path) -> None:
     index = Index.open(small_index)
-    *_, last = answer_question(Question("Is there a fee for an EU AEO application?"), index, Settings(index=small_index))
+    *_, last = answer_question(
+        Question("Is there a fee for an EU AEO application?"), index, Settings(index=small_index)
+    )
     assert last.trace == ()
     assert last.answer is not None
     assert last.answer.composer == "extractive"
