@@ -31,6 +31,7 @@ _SURE = 2
 @dataclass(frozen=True, slots=True)
 class _Marks:
     words: dict[str, frozenset[str]]
+    """Function words by language, without those that English shares with another."""
     letters: dict[str, str]
     japanese: str
     simplified_of: dict[int, str]
@@ -40,8 +41,13 @@ class _Marks:
 def _marks() -> _Marks:
     with _DATA.open("rb") as handle:
         data = tomllib.load(handle)
+    words = data["words"]
+    english, shared = frozenset(words["en"].split()), frozenset(data["shared"]["en"].split())
     return _Marks(
-        words={code: frozenset(listed.split()) for code, listed in data["words"].items()},
+        words={
+            code: frozenset(listed.split()) - (english | shared if code != "en" else shared)
+            for code, listed in words.items()
+        },
         letters=data["letters"],
         japanese=data["japanese"]["only"],
         simplified_of={ord(pair[0]): pair[1] for pair in data["traditional"]["pairs"].split()},

@@ -24,8 +24,10 @@ DEPTH = 24
 
 LEXICAL = 0.25
 DENSE = 0.9
+ASKED = 0.6
 CONCEPT = 0.1
-"""Shares of BM25, of the question's cosine and of its concepts' cosine, each scaled to the best passage's."""
+"""Shares of BM25, of the question's cosine with the passage, with the questions that the passage answers, and of its
+concepts' cosine with the passage, each scaled to the best passage's."""
 TOPIC = 0.12
 EXPECTED = 0.10
 GAP = 0.20
@@ -63,6 +65,7 @@ def retrieve(context: Context) -> None:
             continue
         lexical, dense = context.index.lexical(bare, rows), context.index.dense(vector, rows)
         scores = LEXICAL * _scaled(lexical) + DENSE * _scaled(dense)
+        scores = scores + ASKED * _scaled(context.index.asked(vector, rows, dense))
         scores = scores + CONCEPT * _scaled(_concept_scores(context.index, context.concepts, rows))
         hits = context.index.hits(rows, scores, lexical, dense, DEPTH)
         hits += _referred(context, code, hits)

@@ -18,6 +18,7 @@ from indexing.analysis import words
 from indexing.embedding import DEFAULT_MODEL, Embedder, OnnxEmbedder, SentenceTransformerEmbedder, Vectors, content_key
 from indexing.lexical import LexicalIndex
 from indexing.passages import Document, DocumentError, Passage
+from indexing.questions import question_files, questions_of, save
 from indexing.sources import Documents, SourceFile
 from indexing.store import Columns, PassageStore
 from indexing.vectors import write_chroma
@@ -113,7 +114,8 @@ def build_index(
     files: Sequence[SourceFile],
     *,
     model: str = DEFAULT_MODEL,
-    shipped: Path | None = None,
+    shipped: Sequence[Path] = (),
+    questions: Path | None = None,
     chroma_url: str | None = None,
     update: bool = False,
     progress: Progress = lambda step, done, total: None,
@@ -121,7 +123,7 @@ def build_index(
     """Build a new version of `index` from `files` and make it current.
 
     With `update`, files whose digest is that of the current version are not read again, and vectors are taken from it.
-    `shipped` is a vector cache to look in before embedding.
+    `shipped` are vector caches to look in before embedding; `questions` is a folder of `indexing.questions`.
 
     Raises:
         IndexBusy, IndexUnusable: see `indexing.versions`.
@@ -130,7 +132,7 @@ def build_index(
     with writing(index) as folder:
         before = _current(index) if update else None
         chroma = chroma_url or "embedded"
-        digests = {file.name: file.digest for file in files}
+        digests = {file.name: file.digest for file in files} | (question_files(questions) if questions else {})
         if before and (before[1].files, before[1].model, before[1].chroma) == (digests, model, chroma):
             return _unchanged(before[1], time.perf_counter() - started)
         store = PassageStore(before[0] / "passages.sqlite") if before else None
@@ -140,8 +142,11 @@ def build_index(
             raise IndexUnusable("nothing to index: " + (problems[0] if problems else "the source has no documents"))
         keys = [content_key(model, passage.text) for passage in passages]
         caches = [_previous_vectors(before[0])] if before else []
-        caches += [VectorCache.open(shipped)] if shipped else []
-        vectors, embedded = _vectors(passages, keys, model, caches, progress)
+        caches += [VectorCache.open(path) for path in shipped]
+        asked = questions_of(questions, passages) if questions else None
+        texts = [*(passage.text for passage in passages), *(asked.texts if asked else ())]
+        vectors, embedded = _vectors(texts, model, caches, progress)
+        vectors, question_vectors = vectors[: len(passages)], vectors[len(passages) :]
         manifest = Manifest(
             format=FORMAT,
             version=_version(model, passages),
@@ -155,6 +160,8 @@ def build_index(
         )
         try:
             _write(folder, manifest, documents, passages, keys, vectors, chroma_url, progress)
+            if asked:
+                save(folder, asked, question_vectors)
             removed = _removed(store, passages) if store else 0
             publish(index, folder, manifest.version)
         except (OSError, sqlite3.Error) as error:
@@ -165,7 +172,7 @@ def build_index(
         documents=len(documents),
         passages=len(passages),
         embedded=embedded,
-        reused=len(passages) - embedded,
+        reused=len(texts) - embedded,
         removed=removed,
         unchanged=False,
         problems=manifest.problems,
@@ -232,21 +239,22 @@ def _previous_vectors(folder: Path) -> VectorCache:
 
 
 def _vectors(
-    passages: Sequence[Passage], keys: Sequence[str], model: str, caches: Sequence[VectorCache], progress: Progress
+    texts: Sequence[str], model: str, caches: Sequence[VectorCache], progress: Progress
 ) -> tuple[Vectors, int]:
-    """A vector for each passage, and how many had to be embedded."""
+    """A vector for each text, and how many had to be embedded."""
+    keys = [content_key(model, text) for text in texts]
     known: dict[str, Vectors] = {}
-    texts: dict[str, str] = {}
-    for key, passage in zip(keys, passages, strict=True):
+    new: dict[str, str] = {}
+    for key, text in zip(keys, texts, strict=True):
         found = next((vector for cache in caches if (vector := cache.get(key)) is not None), None)
         if found is None:
-            texts[key] = passage.text
+            new[key] = text
         else:
             known[key] = found
-    small = model == DEFAULT_MODEL and len(texts) < TORCH_PAYS_FROM
+    small = model == DEFAULT_MODEL and len(new) < TORCH_PAYS_FROM
     embedder: Embedder = OnnxEmbedder() if small else SentenceTransformerEmbedder(model)
-    known.update(_embed(texts, embedder, progress))
-    return np.stack([known[key] for key in keys]), len(texts)
+    known.update(_embed(new, embedder, progress))
+    return np.stack([known[key] for key in keys]), len(new)
 
 
 def _embed(texts: dict[str, str], embedder: Embedder, progress: Progress, batch: int = 128) -> dict[str, Vectors]:

@@ -17,6 +17,7 @@ from indexing.build import Manifest
 from indexing.embedding import DEFAULT_MODEL, Embedder, Vectors, query_embedder
 from indexing.lexical import LexicalIndex
 from indexing.passages import Document, Passage
+from indexing.questions import best_by_row
 from indexing.ranking import RERANKER, Ranker, fuse
 from indexing.store import Columns, PassageStore
 from indexing.vectors import EXACT_LIMIT, ChromaVectors, ExactVectors
@@ -146,6 +147,22 @@ class Index:
     def rows(self, among: Filter) -> NDArray[np.int64]:
         """Row numbers of the passages that the filter leaves, ascending."""
         return self._columns.rows(jurisdictions=among.jurisdictions, on=among.on, officer=among.officer)
+
+    def asked(self, vector: Vectors, rows: NDArray[np.int64], dense: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cosine of a question with the closest of the questions that each of `rows` answers, shape (rows,).
+
+        `dense` stands in for rows to which no question was written, so that they are not at a disadvantage.
+        """
+        if self._questions is None:
+            return dense
+        question_rows, vectors = self._questions
+        best = best_by_row(question_rows, np.asarray(vectors @ vector, np.float32), self.manifest.passages)[rows]
+        return np.where(best >= 0, best, dense)
+
+    @cached_property
+    def _questions(self) -> tuple[NDArray[np.int64], Vectors] | None:
+        path = self.folder / "question_vectors.npy"
+        return (np.load(self.folder / "question_rows.npy"), np.load(path, mmap_mode="r")) if path.exists() else None
 
     def lexical(self, query: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """BM25 of `rows`, shape (rows,)."""

@@ -198,8 +198,11 @@ def _beir_passage(key: str, title: str, text: str, document: Document) -> Passag
     )
 
 
-SHIPPED_VECTORS = NOTES.parent / "vectors.npz"
-"""Vectors of the shipped guidance by content key, so that a first start need not embed (`make vectors`)."""
+SHIPPED_QUESTIONS = NOTES.parent / "questions"
+"""Questions that the shipped provisions answer (`indexing.questions`)."""
+
+SHIPPED_VECTORS = (NOTES.parent / "vectors.npz", NOTES.parent / "question-vectors.npz")
+"""Vectors of the shipped guidance and of its questions by content key: a first start need not embed (`make vectors`)."""
 
 
 def collection(source: Path | None, index: Path) -> list[SourceFile]:

@@ -432,7 +432,7 @@ def _unit(text: str) -> tuple[str, str, str, str] | None:
     if match := _EASTERN.match(text):
         rank = match.lastgroup or ""
         label = re.sub(r"\s+", "", match.group())
-        return label, rank, str(_han_number(label)), text[match.end() :]
+        return label, rank, str(han_number(label)), text[match.end() :]
     if match := _WESTERN.match(text):
         key, number = match.group("key"), match.group("number")
         rank = next(name for name in _NAMES if match.group(name))
@@ -448,10 +448,10 @@ def _unit(text: str) -> tuple[str, str, str, str] | None:
     return None
 
 
-def _han_number(label: str) -> int:
-    """The first number of a label in Han or other digits; 0 without one.
+def han_number(label: str) -> int:
+    """Find the first number of a label, in Han or other digits; 0 without one.
 
-    >>> _han_number("第一百二十三条"), _han_number("第12條"), _han_number("제5조의2")
+    >>> han_number("第一百二十三条"), han_number("第12條"), han_number("제5조의2")
     (123, 12, 5)
     """
     if digits := re.search(r"\d+", label):

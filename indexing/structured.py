@@ -15,6 +15,7 @@ from corpus.programmes import programmes
 from corpus.schema import CorpusError, Topic
 from indexing.passages import Document, DocumentError, Passage, passage_id
 
+# The texts say neither "AEO" nor "apply": words that questions on every other subject hold as well.
 HEADING = "Mutual recognition"
 LIST_HEADING = "All partners"
 _MONTHS = [
@@ -24,10 +25,10 @@ _MONTHS = [
 
 _MADE = {"in_force": "in force with", "signed": "signed, with no starting date found, with"}
 _NOT_MADE = {
-    "disputed": "sources differ on whether {here} has concluded an arrangement with",
-    "pilot": "{here} has a pilot, but no arrangement, with",
-    "action_plan": "{here} has an action plan, which is not yet an arrangement, with",
-    "negotiation": "{here} has been in talks, with no signed arrangement found, with",
+    "disputed": "sources differ on whether an arrangement was concluded with",
+    "pilot": "a pilot, but no arrangement, exists with",
+    "action_plan": "an action plan, which is no arrangement yet, exists with",
+    "negotiation": "there have been talks, with no signed arrangement found, with",
 }
 
 
@@ -49,6 +50,11 @@ def read_mra(path: Path) -> list[tuple[Document, list[Passage]]]:
 def document_id(code: str) -> str:
     """Id of the document with a programme's arrangements."""
     return f"mra-{code.lower()}"
+
+
+def is_data_row(passage: Passage) -> bool:
+    """Whether a passage was written from the data: such passages answer questions on recognition only."""
+    return passage.document_id == document_id(passage.jurisdiction)
 
 
 def pair_heading(partner: str) -> str:
@@ -136,11 +142,9 @@ def regional_text(code: str, name: str, rows: Sequence[Arrangement], whole: Sequ
     sentences = [f"{here} takes part in the {name}{_according([_lead(rows)])}."]
     for (start, status), partners in sorted(_grouped(code, rows).items(), key=lambda item: (not item[0][0], item[0])):
         if status == "in_force":
-            sentences.append(f"it applies between {here} and {_listed(partners)}{_since(start)}.")
+            sentences.append(f"it is in force between {here} and {_listed(partners)}{_since(start)}.")
         else:
-            sentences.append(
-                f"{here} signed it with {_listed(partners)}; the date from which it applies there was not found."
-            )
+            sentences.append(f"{here} signed it with {_listed(partners)}; its starting date there was not found.")
     every = [*whole, *rows]
     sentences += [*_signature(every, _lead(rows).source), *_disputed_signature(every)]
     sentences += [*_scopes(rows), *_set_aside(every), *_notes(every)]
@@ -157,15 +161,13 @@ def list_text(code: str, partners: dict[str, list[Arrangement]]) -> str:
     said = [f"{words} {_listed(names)}" for state, words in _MADE.items() if (names := states.get(state))]
     sentences = (
         [
-            f"the countries and customs territories with which {here} has AEO mutual recognition "
-            f"(MRA partners of {here}), as far as sources were found: {'; '.join(said)}."
+            f"the partner countries and territories of {here} in mutual recognition (MRA), "
+            f"as far as sources were found: {'; '.join(said)}."
         ]
         if said
         else []
     )
-    sentences += [
-        f"{words.format(here=here)} {_listed(states[state])}." for state, words in _NOT_MADE.items() if state in states
-    ]
+    sentences += [f"{words} {_listed(states[state])}." for state, words in _NOT_MADE.items() if state in states]
     return " ".join(_capital(sentence) for sentence in sentences)
 
 
@@ -196,31 +198,31 @@ def _state(both: str, rows: Sequence[Arrangement]) -> Iterator[str]:
     dates = [row.signed for row in shown if row.signed]
     according = _according(shown)
     if len({row.status for row in rows if row.standing == "disputed"}) > 1:
-        yield f"sources differ on AEO mutual recognition between {both}: {_readings(rows)}."
+        yield f"sources differ on mutual recognition between {both}: {_readings(rows)}."
     elif status == "in_force":
         starts = [row for row in shown if row.in_force]
         start = max((row.in_force or "" for row in starts), key=len, default="")
         dated = _according([row for row in starts if row.in_force == start] or shown)
-        yield f"AEO mutual recognition between {both} is in force{_since(start)}{dated}."
+        yield f"mutual recognition between {both} is in force{_since(start)}{dated}."
         yield from _signature(rows, "")
         yield from _disputed_signature(rows)
     elif status == "signed":
         signature = next(_signature(rows, ""), "").removeprefix("the arrangement was signed").rstrip(".")
         said = (
-            f"signed an AEO mutual recognition arrangement{signature}"
+            f"signed a mutual recognition arrangement{signature}"
             if signature
-            else (f"have signed an AEO mutual recognition arrangement{according}")
+            else (f"have signed a mutual recognition arrangement{according}")
         )
-        yield f"{both} {said}; the date from which it applies was not found."
+        yield f"{both} {said}; its starting date was not found."
         yield from _disputed_signature(rows)
     elif status == "pilot":
         since = _since(max(dates, default=""))
-        yield f"{both} have run a pilot of AEO recognition{since}{according}; it is no arrangement."
+        yield f"{both} have run a pilot of mutual recognition{since}{according}; it is no arrangement."
     elif status == "action_plan":
         when = f", signed {_on(max(dates))}," if dates else ""
-        yield f"{both} have an action plan{when} towards AEO mutual recognition{according}; this is no arrangement yet."
+        yield f"{both} have an action plan{when} towards mutual recognition{according}; this is no arrangement yet."
     else:
-        yield f"{both} have been in talks on AEO mutual recognition{according}; no signed arrangement was found."
+        yield f"{both} have been in talks on mutual recognition{according}; no signed arrangement was found."
 
 
 def _signature(rows: Sequence[Arrangement], said: str) -> Iterator[str]:

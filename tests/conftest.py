@@ -12,7 +12,7 @@ from assistant.service import Assistant
 from assistant.settings import Settings
 from indexing.build import build_index
 from indexing.search import Index
-from indexing.sources import SHIPPED_VECTORS, collection
+from indexing.sources import SHIPPED_QUESTIONS, SHIPPED_VECTORS, collection
 
 for name in [name for name in os.environ if name.startswith(("AEO_", "SLACK_"))]:
     del os.environ[name]  # a developer's own settings must not reach the tests
@@ -24,7 +24,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 def shipped_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Directory of an index of the whole shipped guidance."""
     index = tmp_path_factory.mktemp("shipped") / "index"
-    build_index(index, collection(None, index), shipped=SHIPPED_VECTORS)
+    build_index(index, collection(None, index), shipped=SHIPPED_VECTORS, questions=SHIPPED_QUESTIONS)
     return index
 
 

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from corpus.loader import NOTES
-from indexing.build import build_index, verify_index
+from indexing.build import VectorCache, build_index, verify_index
+from indexing.embedding import OnnxEmbedder, content_key
+from indexing.questions import read_questions
 from indexing.search import Filter, Index
-from indexing.sources import SHIPPED_VECTORS, collection, note_files
+from indexing.sources import SHIPPED_QUESTIONS, SHIPPED_VECTORS, collection, note_files
 from indexing.store import day_number
 from indexing.versions import IndexUnusable, current_version
 
@@ -161,23 +163,20 @@ def test_beir_folder_keeps_its_ids(tmp_path: Path) -> None:
 
 
 def test_shipped_vectors_are_true(index: Index) -> None:
-    """Every shipped passage has its vector, nothing else is stored, and a sample computed anew agrees."""
-    from indexing.build import VectorCache
-    from indexing.embedding import OnnxEmbedder, content_key
-
-    passages = list(index.store.all())
-    keys = {content_key(index.manifest.model, p.text) for p in passages}
-    cache = VectorCache.open(SHIPPED_VECTORS)
-    with np.load(SHIPPED_VECTORS) as arrays:
-        stored = {key.decode() for key in arrays["keys"]}
-    assert keys - stored == set(), "run 'make vectors' and commit corpus/vectors.npz"
-    assert stored - keys == set(), "run 'make vectors' and commit corpus/vectors.npz"
-    sample = passages[:: max(1, len(passages) // 60)]
-    fresh = OnnxEmbedder().embed([p.text for p in sample])
-    for passage, vector in zip(sample, fresh, strict=True):
-        shipped = cache.get(content_key(index.manifest.model, passage.text))
-        assert shipped is not None
-        assert float(shipped @ vector) >= 0.997, passage.id
+    """Every shipped text has its vector, nothing else is stored, and a sample computed anew agrees."""
+    model = index.manifest.model
+    passages = [p.text for p in index.store.all()]
+    held = {p.id for p in index.store.all()}
+    questions = [question for identifier, question in read_questions(SHIPPED_QUESTIONS) if identifier in held]
+    for path, texts in zip(SHIPPED_VECTORS, (passages, questions), strict=True):
+        with np.load(path) as arrays:
+            stored = {key.decode() for key in arrays["keys"]}
+        assert stored == {content_key(model, text) for text in texts}, f"run 'make vectors' and commit {path.name}"
+        cache, sample = VectorCache.open(path), texts[:: max(1, len(texts) // 40)]
+        for text, vector in zip(sample, OnnxEmbedder().embed(sample), strict=True):
+            shipped = cache.get(content_key(model, text))
+            assert shipped is not None
+            assert float(shipped @ vector) >= 0.997, text
 
 
 @pytest.mark.parametrize(

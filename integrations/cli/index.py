@@ -42,7 +42,7 @@ def update_command(source: Path | None, index: Path | None, as_json: bool) -> No
 
 def _build(source: Path | None, index: Path | None, as_json: bool, update: bool) -> None:
     from indexing.build import build_index
-    from indexing.sources import SHIPPED_VECTORS, collection
+    from indexing.sources import SHIPPED_QUESTIONS, SHIPPED_VECTORS, collection
 
     settings = load_settings(index)
     with progress() as show:
@@ -51,6 +51,7 @@ def _build(source: Path | None, index: Path | None, as_json: bool, update: bool)
             collection(source or settings.corpus, settings.index),
             model=settings.embedding_model,
             shipped=SHIPPED_VECTORS,
+            questions=SHIPPED_QUESTIONS,
             chroma_url=settings.chroma_url,
             update=update,
             progress=show,
