@@ -26,7 +26,7 @@ from indexing.build import build_index
 from indexing.passages import DocumentError
 from indexing.search import Index
 from indexing.sources import shipped_files
-from indexing.structured import document_id, pair_heading, pair_text, read_mra, written
+from indexing.structured import document_id, is_data_row, pair_heading, pair_text, read_mra, written
 
 HEADING = (
     "partner_a,partner_b,signed,in_force,status,scope,arrangement,source,source_url,source_type,as_of,undated,"
@@ -106,18 +106,14 @@ def test_superseded_readings_do_not_count() -> None:
 
 def test_sentences_state_dates_scope_and_who_says_it_where_only_a_secondary_source_does() -> None:
     text = pair_text("EU", "JP", [row(source_type="secondary", scope="AEOS only")])
-    assert text.startswith(
-        "AEO mutual recognition between the European Union and Japan is in force since 24 May 2011, "
-    )
+    assert text.startswith("Mutual recognition between the European Union and Japan is in force since 24 May 2011, ")
     assert "according to Source one" in text
     assert "It covers: AEOS only." in text
     assert "according to" not in pair_text("EU", "JP", [row()])
 
 
 def test_sentences_say_conflicts() -> None:
-    assert "Sources differ on AEO mutual recognition between India and Uganda" in pair_text(
-        "IN", "UG", between("IN", "UG")
-    )
+    assert "Sources differ on mutual recognition between India and Uganda" in pair_text("IN", "UG", between("IN", "UG"))
     jordan = pair_text("US", "JO", between("US", "JO"))
     assert "May 2008; this is not followed" in jordan
     brazil = pair_text("BR", "US", between("BR", "US"))
@@ -144,6 +140,19 @@ def test_every_programme_gets_its_own_document_in_both_directions() -> None:
             assert passage.document_id == document_id(passage.jurisdiction)
             assert passage.url.startswith("http")
             assert len(passage.text.split()) <= 130, passage.text
+
+
+def test_data_rows_are_told_from_provisions(index: Index) -> None:
+    assert all(is_data_row(passage) for passage in index.store.passages_of(document_id("EU")))
+    assert not any(is_data_row(passage) for passage in index.store.passages_of("eu-aeo-recognition"))
+
+
+def test_words_of_other_subjects_are_kept_out_of_the_sentences() -> None:
+    for _, passages in read_mra(PATH):
+        for passage in passages:
+            assert not re.search(r"\b(appl(y|ies|icant|ication)|benefits?|criteria|validity)\b", passage.text), (
+                passage.text
+            )
 
 
 def test_a_broken_file_is_one_problem_of_the_build(tmp_path: Path) -> None:
