@@ -308,7 +308,9 @@ def impact(
                     keep(answer, change, certain)
                 for row in (each for each in by_note[rest.note] if each.quote in rest.what):
                     keep(row, change, certain)
-    return sorted(found.values(), key=lambda affected: not affected.certain)
+    surely = {key[0] for key, affected in found.items() if affected.certain}
+    listed = [affected for key, affected in found.items() if affected.certain or key[0] not in surely]
+    return sorted(listed, key=lambda affected: not affected.certain)
 
 
 def _of_note(note: Note) -> Iterator[_Rest]:
@@ -456,9 +458,8 @@ def report(changes: Sequence[Change], affected: Sequence[Affected]) -> str:
     lines.append(f"To be reviewed ({sum(a.certain for a in affected)} cite a changed provision):")
     for each in affected:
         sure = "cites" if each.certain else "may rest on"
-        lines.append(
-            f"  {each.kind} {each.where} {sure} {each.change.reference or each.change.document_id}: {_in_short(each.what, 90)}"
-        )
+        name = each.change.reference or each.change.document_id
+        lines.append(f"  {each.kind} {each.where} {sure} {name}: {_in_short(each.what, 90)}")
     return "\n".join(lines)
 
 

@@ -228,7 +228,7 @@ class _Splitter:
             self._title(text)
             return
         self._bare = False
-        if block.kind == "item" and not block.marker:
+        if block.kind == "item" and not _numbers(text):
             self._bullet(text, block)
             return
         parent = len(self._levels)
