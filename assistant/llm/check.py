@@ -12,8 +12,9 @@ from assistant.language import detect
 from assistant.llm.limits import Account, Caller
 from assistant.llm.models import LlmError
 from assistant.llm.prompts import fenced, prompt
-from assistant.llm.support import coverage, evidence
+from assistant.llm.support import evidence
 from assistant.llm.translation import translation_faults
+from assistant.llm.wording import coverage
 from assistant.llm.write import Draft
 from assistant.programmes import mentions
 from assistant.verify import restricted, violations
@@ -35,8 +36,8 @@ COVERED = 0.6
 """Share of a condition's words from which an answer has said it."""
 
 _CONDITION = re.compile(
-    r"\b(unless|except\w*|however|but|only|provided that|not apply|subject to|without prejudice|as long as|if|where|when"
-    r"|in that case|exempt\w*|suspend\w*|otherwise|extend\w*|not counted|at the latest|until|whether)\b",
+    r"\b(unless|except\w*|however|but|only|provided that|not apply|subject to|without prejudice|as long as|if|where"
+    r"|when|in that case|exempt\w*|suspend\w*|otherwise|extend\w*|not counted|at the latest|until|whether)\b",
     re.I,
 )
 _CONDITION_CLAUSE = re.compile(r"(?<=[,;:.(])|(?=\b(?:unless|except|but|if|where|when|as long as|only|until)\b)")
@@ -187,7 +188,7 @@ class Reviewer:
         return Verdict(draft, outcome, Statement(text, found.supports), tuple(reasons), found.score)
 
     def _untranslated(self, draft: Draft, found: _Found) -> list[str]:
-        """Why the translation is not shown. Without a checking model none is: no measure sees a subtle mistranslation."""
+        """Why the translation is not shown. Without a checking model none is: no measure sees a subtle error."""
         if self._second is None:
             return ["no checking model is set (AEO_LLM_CHECK_MODEL)"]
         rivals = self._rivals(draft.text, found)
@@ -247,7 +248,8 @@ def _leaves_out(sentence: str, answer: str) -> bool:
 
 
 _NO_CLAIM = re.compile(
-    r"^(sure|certainly|of course|here (is|are)|hello|hi|dear|thank|i hope|let me|as an ai|i am|i'm|note that this|in summary|answer)\b",
+    r"^(sure|certainly|of course|here (is|are)|hello|hi|dear|thank|i hope|let me|as an ai|i am|i'm|note that this"
+    r"|in summary|answer)\b",
     re.I,
 )
 

@@ -62,10 +62,8 @@ def callers(settings: Settings) -> Models:
 
 
 def _caller(name: str, settings: Settings) -> Caller:
-    key: tuple[Any, ...] = (
-        name,
-        *(str(getattr(settings, field)) for field in type(settings).model_fields if field.startswith("llm_")),
-    )
+    fields = [field for field in type(settings).model_fields if field.startswith(("llm_", "trace_"))]
+    key: tuple[Any, ...] = (name, *(str(getattr(settings, field)) for field in fields))
     if settings.llm_api_key:
         key = (*key, hash(settings.llm_api_key.get_secret_value()))
     with _opening:

@@ -143,7 +143,7 @@ def _checked(said: dict[str, Any], context: Context) -> tuple[Reading, list[str]
 
 
 def _question(text: str, spoken: str, context: Context, reasons: list[str]) -> str:
-    """The text where it asks nothing that was not said: no other figure or programme, nothing to be declined; else ""."""
+    """The text, or "" where it asks what was not said (a figure, a programme) or what would be declined."""
     plain = " ".join(text.split())
     if not 3 <= len(plain) <= max(300, 2 * len(spoken)):
         reasons.append("a rewritten question of unlikely length")

@@ -66,7 +66,7 @@ class Draft:
 
 
 def tokens_of(passages: Sequence[Passage]) -> dict[str, Passage]:
-    """Short tokens for passages: P1, P2, …"""
+    """Short tokens for passages: P1, P2 and so on."""
     return {f"P{number}": passage for number, passage in enumerate(passages, start=1)}
 
 
@@ -103,8 +103,7 @@ def drafts(
     try:
         for part in stream:
             read += len(part)
-            for draft in parser.feed(part):
-                yield draft
+            yield from parser.feed(part)
             yield None
             if parser.count >= MOST_DRAFTS or read > MOST_CHARS:
                 return
@@ -118,7 +117,8 @@ def drafts(
 
 def _block(token: str, passage: Passage) -> str:
     heading = fenced(f"{passage.programme or passage.jurisdiction}, {passage.reference}")
-    return f'<passage token="{token}" programme="{passage.jurisdiction}" from="{heading}">\n{fenced(passage.text)}\n</passage>'
+    opening = f'<passage token="{token}" programme="{passage.jurisdiction}" from="{heading}">'
+    return f"{opening}\n{fenced(passage.text)}\n</passage>"
 
 
 _MARKS = re.compile(r"(?:\s*(?:[\[【](?:\s*P?\d{1,3}\s*[,;、]?)+\s*[\]】]|\((?:\s*P\d{1,3}\s*[,;]?)+\s*\)))+")

@@ -1,1 +1,1 @@
-"""Sentences of real-looking answers, each labelled as supported by its passage or not, and what the measure makes of them."""
+"""Sentences of real-looking answers, each labelled as supported by its passage or not."""

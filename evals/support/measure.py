@@ -23,7 +23,7 @@ from assistant.llm.check import Reviewer
 from assistant.llm.limits import Account
 from assistant.llm.support import THRESHOLD, evidence
 from assistant.llm.write import Draft
-from assistant.settings import Settings
+from assistant.settings import settings
 from indexing.embedding import query_embedder
 from indexing.passages import Passage
 
@@ -100,7 +100,7 @@ def judged(splits: tuple[str, ...] = ("calibration", "held-out")) -> list[Judged
 
 def _outcome(sentence: str, passage: Passage) -> str:
     index = cast(Any, SimpleNamespace(embed=_embed))
-    context = Context(Question(""), index, Settings(), jurisdictions=(passage.jurisdiction,))
+    context = Context(Question(""), index, settings(), jurisdictions=(passage.jurisdiction,))
     return Reviewer(context, {"P1": passage}, None, Account()).review(Draft(sentence, ("P1",))).outcome
 
 
@@ -126,8 +126,9 @@ def report(found: list[Judged]) -> str:
         _, passed = rates(some, THRESHOLD)
         yes = Counter(item.outcome for item in some if item.supported)
         lines.append(
-            f"{split}: {len(some)} sentences; supported: {yes['kept'] / yes.total():.1%} kept, {yes['repaired'] / yes.total():.1%} replaced by "
-            f"the provision's own sentence, {yes['dropped'] / yes.total():.1%} dropped; unsupported: {passed:.1%} accepted; "
+            f"{split}: {len(some)} sentences; supported: {yes['kept'] / yes.total():.1%} kept, "
+            f"{yes['repaired'] / yes.total():.1%} replaced by the provision's own sentence, "
+            f"{yes['dropped'] / yes.total():.1%} dropped; unsupported: {passed:.1%} accepted; "
             f"area under the curve {area(some):.3f}"
         )
         kinds = sorted({item.kind for item in some if not item.supported})
@@ -149,7 +150,7 @@ def svg(found: list[Judged]) -> str:
         f'<rect width="{_SIDE}" height="{_SIDE}" fill="none" stroke="#9ca3af"/>',
         f'<path d="M0 {_SIDE}L{_SIDE} 0" stroke="#d1d5db" stroke-dasharray="4"/>',
         f'<text x="{_SIDE / 2}" y="{_SIDE + 32}" text-anchor="middle">unsupported sentences accepted</text>',
-        f'<text transform="translate(-32 {_SIDE / 2}) rotate(-90)" text-anchor="middle">supported sentences accepted</text>',
+        f'<text transform="translate(-32 {_SIDE / 2}) rotate(-90)" text-anchor="middle">supported ones accepted</text>',
     ]
     for tick in (0, 0.5, 1):
         parts.append(f'<text x="{tick * _SIDE}" y="{_SIDE + 15}" text-anchor="middle">{tick:.0%}</text>')

@@ -28,8 +28,8 @@ TRUE = {
     ),
     EU_VALID: ("An EU AEO authorization has no end date.", "@no end date"),
     EU_AGAIN: (
-        "After a revocation, a new EU AEO application may be made only after 3 years, except where the authorization was "
-        "revoked at the holder's own request.",
+        "After a revocation, a new EU AEO application may be made only after 3 years, except where the authorization "
+        "was revoked at the holder's own request.",
         "@After a revocation",
     ),
     EU_BENEFIT: ("An EU AEO holder is subject to fewer physical and document-based controls.", "@fewer physical"),
@@ -107,8 +107,8 @@ CASES: list[Case] = [
           "The EU decides within 60 days and Japan within 120 days.",
           "Japan decides within 120 days of acceptance and the EU within 60 days of receipt."),
     *_all("invented article", EU_TIME, "@120 days",
-          "Under Article 999 UCC, customs must decide on an EU AEO application within 120 days of the date of acceptance.",
-          "Article 22(7) requires customs to decide on an EU AEO application within 120 days of the date of acceptance.",
+          "Under Article 999 UCC, customs must decide on an EU AEO application within 120 days of acceptance.",
+          "Article 22(7) requires customs to decide on an EU AEO application within 120 days of acceptance.",
           "Under Regulation (EU) 2024/1234, customs must decide on an EU AEO application within 120 days.",
           "Annex 71 sets the period of 120 days from the date of acceptance of an EU AEO application."),
     *_all("invented form", GB_FORM, "@C117",
@@ -274,7 +274,7 @@ RAW = {
     "broken escapes": '{"sentences": [{"text": "Customs \\u12 within 90 days", "cites": ["P1"]}]}',
     "single quotes": "{'sentences': [{'text': 'Customs decide within 90 days.', 'cites': ['P1']}]}",
     "html": "<html><body><h1>502 Bad Gateway</h1></body></html>",
-    "thinking aloud": "<think>The passages say 120, but I believe it is 90 days.</think>\nCustoms decide within 90 days. [P1]",
+    "thinking aloud": "<think>They say 120, but I believe it is 90 days.</think>\nCustoms decide within 90 days. [P1]",
     "markdown table": "| programme | days |\n|---|---|\n| EU | 90 |\n",
     "code": "```python\nprint('90 days')\n```",
     "only tokens": "[P1] [P2] [P3]",

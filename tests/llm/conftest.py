@@ -1,4 +1,4 @@
-"""A small index of its own notes, whose words the hostile cases twist, and a scripted model that says what a test wants."""
+"""A small index of its own notes, whose words the hostile cases twist, and a scripted model."""
 
 from __future__ import annotations
 

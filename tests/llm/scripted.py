@@ -1,4 +1,4 @@
-"""A scripted model behind a real OpenAI-compatible HTTP server on loopback: says what a test wants, as badly as it wants."""
+"""A scripted model behind a real OpenAI-compatible HTTP server on loopback: it says what a test wants."""
 
 from __future__ import annotations
 

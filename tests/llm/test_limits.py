@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from assistant.answer import Answer, Event, Question
 from assistant.llm.limits import BREAK_AFTER, BREAK_S, Account, Breaker, Caller
@@ -75,8 +76,8 @@ def test_a_server_that_refuses_options_is_asked_without(writer: Assistant, serve
         Reply(body='{"choices": []}'),
         Reply(body="data: {broken\n\n", headers={"content-type": "text/event-stream"}),
     ],
-    ids=["stall", "silence", "cut", "cut at once", "endless words", "endless objects", "spaces", "lines", "text", "no choice", "broken"],
-)  # fmt: skip
+    ids=["stall", "silence", "cut", "cut-at-once", "words", "objects", "spaces", "lines", "text", "choice", "broken"],
+)
 def test_a_broken_stream_gives_the_extractive_answer(
     reply: Reply, small_index: Any, llm_settings: Settings, server: ScriptedServer
 ) -> None:
@@ -118,7 +119,7 @@ def test_closing_while_nothing_came_yet_stops_the_call(writer: Assistant, server
     server.script = lambda request: Reply(text="x", stall_after=0)
     server.left.clear()
     events = writer.stream(Question(EU_TIME))
-    waiting = [event for event in iter(lambda: next(events), Event("step", "write"))]
+    waiting = list(iter(lambda: next(events), Event("step", "write")))
     assert waiting[-1].kind == "step"
     next(events)
     events.close()
@@ -257,8 +258,12 @@ def test_an_address_where_nobody_listens(llm_settings: Settings) -> None:
 
 def test_the_key_is_in_no_message(llm_settings: Settings, server: ScriptedServer) -> None:
     settings = Settings(
-        index=llm_settings.index, database_url=llm_settings.database_url, llm="scripted", llm_base_url=server.url, llm_api_key="sk-secret"  # type: ignore[arg-type]
-    )  # fmt: skip
+        index=llm_settings.index,
+        database_url=llm_settings.database_url,
+        llm="scripted",
+        llm_base_url=server.url,
+        llm_api_key=SecretStr("sk-secret"),
+    )
     server.script = lambda request: Reply(status=401, body=json.dumps({"error": {"message": "bad key sk-secret"}}))
     assistant = Assistant(settings)
     given = assistant.ask(Question(EU_TIME))

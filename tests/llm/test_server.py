@@ -1,4 +1,4 @@
-"""A real model server in this process: xllamacpp with SmolLM2-135M, which writes badly. Nothing unsupported gets through."""
+"""A real model server in this process: xllamacpp with SmolLM2-135M, which writes badly."""
 
 from __future__ import annotations
 

@@ -24,7 +24,9 @@ FORMS = {
     "indented json": json.dumps(json.loads(JSON), indent=2),
     "lines": "\n".join(f"{d.text} {''.join(f'[{t}]' for t in d.tokens)}" for d in SENTENCES),
     "list": "\n".join(f"- {d.text} {''.join(f'[{t}]' for t in d.tokens)}" for d in SENTENCES),
-    "tokens before the stop": "\n".join(f"{d.text[:-1]} [{', '.join(d.tokens)}]." if d.tokens else d.text for d in SENTENCES),
+    "tokens before the stop": "\n".join(
+        f"{d.text[:-1]} [{', '.join(d.tokens)}]." if d.tokens else d.text for d in SENTENCES
+    ),
 }  # fmt: skip
 
 
