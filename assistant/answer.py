@@ -11,7 +11,13 @@ from corpus.errors import UserError
 Audience = Literal["applicant", "officer"]
 Status = Literal["answered", "clarify", "declined"]
 Reason = Literal[
-    "out_of_scope", "unsupported", "no_programme", "injection", "personal_data", "ambiguous_programme", "ambiguous_question"
+    "out_of_scope",
+    "unsupported",
+    "no_programme",
+    "injection",
+    "personal_data",
+    "ambiguous_programme",
+    "ambiguous_question",
 ]
 
 
@@ -98,7 +104,17 @@ class Answer:
     def to_json(self) -> dict[str, Any]:
         """As design section 4 of the contract has it: plain types only."""
         fields = asdict(self)
-        order = ("id", "question", "conversation_id", "status", "reason", "answer", "jurisdictions", "audience", "citations")
+        order = (
+            "id",
+            "question",
+            "conversation_id",
+            "status",
+            "reason",
+            "answer",
+            "jurisdictions",
+            "audience",
+            "citations",
+        )
         tail = ("notices", "suggestions", "composer", "index_version", "timings_ms")
         plain = {name: fields[name] for name in (*order, *tail)}
         for name in ("jurisdictions", "citations", "notices", "suggestions"):

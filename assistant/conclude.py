@@ -29,7 +29,7 @@ def conclude(context: Context, timings: dict[str, float]) -> Answer:
         conversation_id=context.question.conversation_id,
         reason=context.reason,
         citations=citations,
-        notices=tuple([*context.notices, *_source_notices(citations, context)]),
+        notices=(*context.notices, *_source_notices(citations, context)),
         suggestions=tuple(context.suggestions or _suggestions(context)),
         timings_ms=timings,
     )
@@ -135,7 +135,17 @@ def _suggestions(context: Context) -> list[str]:
     return found
 
 
-_NEXT = ("decision_time", "criteria", "validation", "validity", "benefits", "recognition", "revocation", "appeal", "tiers")
+_NEXT = (
+    "decision_time",
+    "criteria",
+    "validation",
+    "validity",
+    "benefits",
+    "recognition",
+    "revocation",
+    "appeal",
+    "tiers",
+)
 
 
 def _related(asked: set[str]) -> list[Concept]:

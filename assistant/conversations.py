@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, DateTime, Engine, ForeignKey, String, Text, create_engine, delete, event, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from assistant.answer import Answer, Turn, new_id
@@ -33,6 +34,8 @@ class ConversationRow(Base):
     __tablename__ = "conversations"
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     created: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    officer: Mapped[bool] = mapped_column(default=False)
+    """Whether an answer in it may rest on restricted documents: then only officers may read or continue it."""
 
 
 class TurnRow(Base):
@@ -70,11 +73,13 @@ class Conversations:
     def __init__(self, url: str) -> None:
         self._url = url
         self._made: Engine | None = None
+        self._making = threading.Lock()
 
     @property
     def _engine(self) -> Engine:
-        if self._made is None:
-            self._made = _open(self._url)
+        with self._making:
+            if self._made is None:
+                self._made = _open(self._url)
         return self._made
 
     def start(self) -> str:
@@ -84,19 +89,23 @@ class Conversations:
             session.add(ConversationRow(id=identifier, created=datetime.now(UTC)))
         return identifier
 
-    def exists(self, conversation_id: str) -> bool:
-        """Whether there is a conversation with this id."""
+    def exists(self, conversation_id: str, officer: bool = False) -> bool:
+        """Whether there is a conversation with this id that the reader may see."""
         with self._session() as session:
-            return session.get(ConversationRow, conversation_id) is not None
+            row = session.get(ConversationRow, conversation_id)
+            return row is not None and (officer or not row.officer)
 
-    def record(self, answer: Answer) -> None:
-        """Append an answer to its conversation."""
+    def record(self, answer: Answer, officer: bool = False) -> None:
+        """Append an answer to its conversation; `officer` when it was given with access to restricted documents."""
         if answer.conversation_id is None:
             return
         with self._session() as session, session.begin():
-            if session.get(ConversationRow, answer.conversation_id) is None:
-                session.add(ConversationRow(id=answer.conversation_id, created=datetime.now(UTC)))
+            row = session.get(ConversationRow, answer.conversation_id)
+            if row is None:
+                row = ConversationRow(id=answer.conversation_id, created=datetime.now(UTC), officer=officer)
+                session.add(row)
                 session.flush()
+            row.officer = row.officer or officer
             session.add(
                 TurnRow(
                     answer_id=answer.id,
@@ -107,14 +116,18 @@ class Conversations:
                 )
             )
 
-    def answers(self, conversation_id: str) -> list[dict[str, Any]]:
-        """The conversation's answers as JSON, oldest first."""
+    def answers(self, conversation_id: str, officer: bool = False) -> list[dict[str, Any]]:
+        """The conversation's answers as JSON, oldest first; none where the reader may not see it."""
+        if not self.exists(conversation_id, officer):
+            return []
         query = select(TurnRow.answer).where(TurnRow.conversation_id == conversation_id).order_by(TurnRow.created)
         with self._session() as session:
             return list(session.scalars(query))
 
-    def turns(self, conversation_id: str) -> tuple[Turn, ...]:
-        """The last turns, oldest first: what a follow-up refers to."""
+    def turns(self, conversation_id: str, officer: bool = False) -> tuple[Turn, ...]:
+        """The last turns, oldest first: what a follow-up refers to; none where the reader may not see them."""
+        if not self.exists(conversation_id, officer):
+            return ()
         query = (
             select(TurnRow.answer)
             .where(TurnRow.conversation_id == conversation_id)
@@ -138,9 +151,10 @@ class Conversations:
         return True
 
     def add_feedback(self, answer_id: str, helpful: bool, comment: str = "", channel: str = "") -> str:
-        """Keep a thumb; the id of the record."""
+        """Keep a thumb, in place of an earlier one for the same answer; the id of the record."""
         identifier = new_id("fb")
         with self._session() as session, session.begin():
+            session.execute(delete(FeedbackRow).where(FeedbackRow.answer_id == answer_id))
             session.add(
                 FeedbackRow(
                     id=identifier,
@@ -182,7 +196,10 @@ def _open(url: str) -> Engine:
         engine = create_engine(url, json_serializer=lambda value: json.dumps(value, ensure_ascii=False))
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _sqlite_defaults)
-        Base.metadata.create_all(engine)
+        try:
+            Base.metadata.create_all(engine)
+        except OperationalError:  # another process made the tables between the look and the making
+            Base.metadata.create_all(engine)
     except (SQLAlchemyError, OSError, ModuleNotFoundError) as error:
         raise DatabaseError(f"database {shown} cannot be used ({error}); set AEO_DATABASE_URL") from error
     return engine

@@ -1,5 +1,6 @@
 """Exact references in a question ("Art. 39(c) UCC", "section 114A(2)(b)", "Circular 33/2016 para 3.2.1", "第十二条") and the
-provisions that carry them."""
+provisions that carry them.
+"""
 
 from __future__ import annotations
 
@@ -64,10 +65,11 @@ def _by_pinpoint(index: Index) -> dict[str, tuple[tuple[str, int], ...]]:
     for row, reference in index.references():
         whole = spelled(reference)
         for pinpoint in pinpoints(reference):
-            entries[pinpoint].append((whole, row))
-            while "(" in pinpoint:  # Art. 39(c) also answers to Art. 39
-                pinpoint = pinpoint[: pinpoint.rindex("(")]
-                entries[pinpoint].append((whole, row))
+            part = pinpoint
+            entries[part].append((whole, row))
+            while "(" in part:  # Art. 39(c) also answers to Art. 39
+                part = part[: part.rindex("(")]
+                entries[part].append((whole, row))
     return {key: tuple(dict.fromkeys(found)) for key, found in entries.items()}
 
 

@@ -18,6 +18,7 @@ from assistant.references import referred
 from indexing.analysis import terms
 from indexing.embedding import Vectors
 from indexing.search import Filter, Hit, Index
+from indexing.structured import is_data_row, pair_heading
 
 DEPTH = 24
 """Passages looked at per programme."""
@@ -31,9 +32,12 @@ concepts' cosine with the passage, each scaled to the best passage's."""
 TOPIC = 0.12
 EXPECTED = 0.10
 GAP = 0.20
+DATA_ROW = 1.0
+PAIR = 0.5
 REFERENCE = 1.0
 """Added to a passage under the asked topic, to one that holds the kind of fact asked for, to one that is referred to by its
-pinpoint; taken from one that only says that nothing was found."""
+pinpoint; taken from one that only says that nothing was found, and from rows of the recognition data where the question is
+about something else; added to the row about two programmes that the question names."""
 
 SAME_CONTENT = 0.80
 """Share of terms from which two passages say the same."""
@@ -46,7 +50,8 @@ _EXPECTED = {
         re.IGNORECASE,
     ),
     "money": re.compile(
-        r"\bfees?\b|free of charge|no charge|\b(USD|EUR|GBP|INR|AUD|JPY|CNY|RMB|RM|R\$)\s?\d|[€£$¥₹]\s?\d", re.IGNORECASE
+        r"\bfees?\b|free of charge|no charge|\b(USD|EUR|GBP|INR|AUD|JPY|CNY|RMB|RM|R\$)\s?\d|[€£$¥₹]\s?\d",
+        re.IGNORECASE,
     ),
     "date": re.compile(r"\b(19|20)\d\d\b"),
     "count": re.compile(r"\b\d[\d,. ]*\b"),
@@ -113,6 +118,10 @@ def _nudged(hit: Hit, context: Context) -> Hit:
         bonus += EXPECTED
     if hit.passage.status == "gap":
         bonus -= GAP
+    if is_data_row(hit.passage):
+        recognition = any(concept.topic == "recognition" for concept in context.concepts)
+        partners = {pair_heading(code) for code in context.jurisdictions}
+        bonus += PAIR * (hit.passage.heading_path[-1] in partners) if recognition else -DATA_ROW
     if any(passage.id == hit.passage.id for passage in referred(context.index, context.text)):
         bonus += REFERENCE
     return Hit(hit.passage, hit.score + bonus, hit.lexical, hit.dense)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from assistant.answer import Answer, Event, Question
-from assistant.conversations import Conversations
+from assistant.conversations import Conversations, DatabaseError
 from assistant.pipeline import answer_question
+from assistant.recognition import Recognition, mra
 from assistant.settings import Settings
 from corpus.programmes import Programme, programmes
 from indexing.passages import Document, Passage
@@ -25,6 +29,9 @@ def _warm(settings: Settings) -> None:
     from assistant.llm.steps import warm
 
     warm(settings)
+
+
+_log = logging.getLogger(__name__)
 
 
 class Assistant:
@@ -64,13 +71,21 @@ class Assistant:
             QuestionError: the question is empty, too long, or no text.
         """
         if question.conversation_id and not question.history:
-            question = replace(question, history=self.conversations.turns(question.conversation_id))
+            history = self.conversations.turns(question.conversation_id, question.officer_access)
+            question = replace(question, history=history)
         with closing(answer_question(question, self.index, self.settings)) as events:
             for event in events:
                 if event.answer is not None:
-                    self.conversations.record(event.answer)
+                    self._record(event.answer, question.officer_access)
                     self._keep_trace(event)
                 yield event
+
+    def _record(self, answer: Answer, officer: bool) -> None:
+        """Keep the answer; a database that fails now must not cost the asker an answer that is written."""
+        try:
+            self.conversations.record(answer, officer)
+        except (DatabaseError, SQLAlchemyError) as error:
+            _log.warning("answer %s was not kept: %s", answer.id, error)
 
     def trace(self, answer_id: str) -> tuple[dict[str, Any], ...]:
         """What a language model decided for a recent answer, and what was dropped and why; () where there is none."""
@@ -106,6 +121,14 @@ class Assistant:
             return None
         members = self.index.store.passages_of(document_id)
         return found, [passage for passage in members if officer or passage.access == "public"]
+
+    def mra(self, code: str, partner: str | None = None) -> Recognition:
+        """Arrangements of a programme, or those between two.
+
+        Raises:
+            RecognitionError: a code is unknown, or both are the same.
+        """
+        return mra(code, partner, self.index)
 
     def programmes(self) -> list[Programme]:
         """Programmes that the guidance holds, by name of code."""

@@ -62,11 +62,15 @@ class Settings(BaseSettings):
     slack_user_per_minute: int = Field(10, ge=1, description="Questions that a Slack user may ask in a minute")
     slack_team_per_minute: int = Field(300, ge=1, description="Questions that a Slack workspace may ask in a minute")
     slack_queue: int = Field(200, ge=1, description="Slack questions that may wait; more are asked to come back later")
-    llm_check_model: str | None = Field(None, description="provider:model that checks each sentence once more; default: none")
+    llm_check_model: str | None = Field(
+        None, description="provider:model that checks each sentence once more; default: none"
+    )
     llm_timeout_s: float = Field(30, gt=0, description="Seconds that one call of the model may take")
     llm_concurrency: int = Field(4, ge=1, description="Calls of the model at one time; further ones wait")
     llm_max_tokens: int = Field(800, ge=50, description="Tokens that the model may write for one answer")
-    llm_price_input: float = Field(0, ge=0, description="Price of a million tokens read, for the accounts; any currency")
+    llm_price_input: float = Field(
+        0, ge=0, description="Price of a million tokens read, for the accounts; any currency"
+    )
     llm_price_output: float = Field(0, ge=0, description="Price of a million tokens written, for the accounts")
     trace_prompts: bool = Field(False, description="Whether telemetry spans hold prompts and answers")
 

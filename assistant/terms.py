@@ -32,7 +32,22 @@ _SHORTEST_INSIDE = 5
 """Letters of a term that may stand inside a compound."""
 _SHORTEST_STEM = 4
 """Shorter terms match whole words only; in Arabic and in phrases one letter less is enough for a beginning."""
-_QUESTION_WORDS = ("how", "when", "where", "who", "which", "what", "can we", "is it")
+_FIRST = (
+    "how",
+    "when",
+    "where",
+    "who",
+    "which",
+    "what",
+    "can we",
+    "is it",
+    "ignore",
+    "hide",
+    "fake",
+    "deceive",
+    "evade",
+)
+"""Question words come first, and what the guard looks for before its object."""
 
 _WORD = re.compile(r"[^\W_]+(?:[-./'][^\W_]+)*")
 _ASCII = re.compile(
@@ -139,7 +154,7 @@ def in_english(text: str, language: str) -> str:
             span = slice(mention.start, mention.end)
             taken[span] = b"\1" * len(taken[span])
     parts += [(at, word) for at, word in _kept(text, code) if not (at < len(taken) and taken[at])]
-    parts.sort(key=lambda part: (not part[1].startswith(_QUESTION_WORDS), part[0]))
+    parts.sort(key=lambda part: (not part[1].startswith(_FIRST), part[0]))
     return " ".join(dict.fromkeys(english for _, english in parts))
 
 
@@ -147,8 +162,9 @@ def _named(mention: Mention) -> str:
     """Names of programmes and authorities as they are written, territories by their English names."""
     programme = programmes().get(mention.code)
     names = {*map(fold, (*programme.own, *programme.aliases, *programme.exact))} if programme else set()
-    if mention.words.isascii() and fold(mention.words) in names:
-        return mention.words
+    written = mention.words.partition("'")[0] if "'" in mention.words[2:] else mention.words
+    if written.isascii() and fold(written) in names:
+        return written
     return english_names().get(mention.code, mention.words)
 
 
@@ -206,12 +222,15 @@ def _word_terms(folded: str, taken: bytearray, code: str) -> Iterator[tuple[int,
     while i < len(words):
         found = _longest_at(dictionary, [folded[s:e] for s, e in words[i : i + 8]], code)
         if found is not None:
-            count, english = found
-            yield words[i][0], words[i + count - 1][1], english
+            count, length, english = found
+            start, end = words[i][0], words[i + count - 1][1]
+            yield start, end, english
+            if code in _COMPOUNDING and count == 1:
+                yield from _inside(dictionary, folded, start + length, end)
             i += count
             continue
         if code in _COMPOUNDING:
-            yield from _inside(dictionary, folded, *words[i])
+            yield from _inside(dictionary, folded, words[i][0] + 2, words[i][1])
         i += 1
 
 
@@ -225,15 +244,16 @@ def _parts(folded: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         yield start + match.start(), start + match.end()
 
 
-def _longest_at(dictionary: _Dictionary, words: list[str], code: str) -> tuple[int, str] | None:
+def _longest_at(dictionary: _Dictionary, words: list[str], code: str) -> tuple[int, int, str] | None:
+    """Of the longest term at the first word: how many words and letters it has, and English for it."""
     forms = [_forms(word) if code == "ar" else (word,) for word in words]
     best: tuple[int, int, str] | None = None
     for first in dict.fromkeys(form[:2] for form in forms[0]):
         for stems, english in dictionary.at_words.get(first, ()):
             length = sum(map(len, stems))
-            if len(stems) <= len(forms) and (best is None or length > best[0]) and all(map(_fits, stems, forms)):
-                best = (length, len(stems), english)
-    return None if best is None else best[1:]
+            if len(stems) <= len(forms) and (best is None or length > best[1]) and all(map(_fits, stems, forms)):
+                best = (len(stems), length, english)
+    return best
 
 
 def _fits(stem: str, forms: tuple[str, ...]) -> bool:
@@ -248,7 +268,7 @@ def _forms(word: str) -> tuple[str, ...]:
 
 def _inside(dictionary: _Dictionary, folded: str, start: int, end: int) -> Iterator[tuple[int, int, str]]:
     """Terms inside a compound, from left to right: "Sicherheits|anforderungen"."""
-    at = start + 2
+    at = start
     while at <= end - _SHORTEST_INSIDE:
         word = folded[at:end]
         for stems, english in dictionary.at_words.get(word[:2], ()):

@@ -46,7 +46,7 @@ _SPOKEN_IN = {
 def understand(context: Context) -> None:
     """Fill in text, programmes, audience and concepts; clarify or decline where that is not possible."""
     context.text = clean(context.question.text, context.settings.max_question_chars)
-    held = frozenset(context.index.jurisdictions)
+    held = frozenset(context.index.held(context.question.officer_access))
     context.language = detect(context.text)
     asked = _searchable(context.text)
     if asked == context.text:

@@ -94,7 +94,9 @@ def _provisions(body: str, offset: int, front: FrontMatter, path: Path) -> Itera
                 topic = TOPIC_HEADINGS.get(title)
                 if topic is None:
                     known = "; ".join(TOPIC_HEADINGS)
-                    raise CorpusError(f"{path}:{offset + first + 1}: '{title}' is no standard topic; use one of: {known}")
+                    raise CorpusError(
+                        f"{path}:{offset + first + 1}: '{title}' is no standard topic; use one of: {known}"
+                    )
         elif _is_provision(token):
             assert token.map is not None
             line = offset + first + 1
@@ -108,7 +110,9 @@ def _provisions(body: str, offset: int, front: FrontMatter, path: Path) -> Itera
 
 def _is_provision(token: Token) -> bool:
     """Top-level paragraphs and top-level list items; what is nested stays part of them."""
-    return (token.type == "paragraph_open" and token.level == 0) or (token.type == "list_item_open" and token.level == 1)
+    return (token.type == "paragraph_open" and token.level == 0) or (
+        token.type == "list_item_open" and token.level == 1
+    )
 
 
 def _unmarked(lines: list[str]) -> str:

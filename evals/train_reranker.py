@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from indexing.analysis import terms
 from indexing.embedding import OnnxEmbedder, SentenceTransformerEmbedder
 from indexing.lexical import LexicalIndex
-from indexing.rerank import DEPTH, Collection, Floats, Question, Rows, candidates, features, fuse_tuned
 from indexing.ranking import fuse
+from indexing.rerank import DEPTH, Collection, Floats, Question, Rows, candidates, features, fuse_tuned
 
 PARAMETERS: dict[str, Any] = {
     "objective": "lambdarank",

@@ -53,7 +53,12 @@ def main() -> None:
     model = LogisticRegression(C=10, class_weight="balanced", max_iter=1000)
     held_out = cross_val_predict(model, x, y, cv=10, method="predict_proba")[:, 1]
     model.fit(x, y)
-    print("WEIGHTS =", tuple(round(float(w), 2) for w in model.coef_[0]), "INTERCEPT =", round(float(model.intercept_[0]), 2))
+    print(
+        "WEIGHTS =",
+        tuple(round(float(w), 2) for w in model.coef_[0]),
+        "INTERCEPT =",
+        round(float(model.intercept_[0]), 2),
+    )
     print(f"{int(y.sum())} answered, {int((1 - y).sum())} not; ROC AUC, out of fold: {roc_auc_score(y, held_out):.3f}")
     for threshold in (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5):
         caught, lost = (held_out[y == 0] < threshold).mean(), (held_out[y == 1] < threshold).mean()

@@ -312,7 +312,9 @@ def _write(
 def _word_counts(passages: Sequence[Passage]) -> dict[str, int]:
     """In how many passages each word of four or more Latin letters stands: what misspelt words are read as."""
     counts = Counter(word for passage in passages for word in set(words(passage.text)))
-    return {word: count for word, count in sorted(counts.items()) if len(word) > 3 and word.isascii() and word.isalpha()}
+    return {
+        word: count for word, count in sorted(counts.items()) if len(word) > 3 and word.isascii() and word.isalpha()
+    }
 
 
 def _removed(store: PassageStore, passages: Sequence[Passage]) -> int:
@@ -332,7 +334,9 @@ def verify_index(index: Path) -> list[str]:
     if _version(manifest.model, passages) != manifest.version:
         faults.append("passages differ from the digest that the version was published under; run 'aeo index build'")
     if not len(passages) == len(vectors) == len(keys) == manifest.passages:
-        faults.append(f"{len(passages)} passages, {len(vectors)} vectors, {len(keys)} keys, {manifest.passages} in the manifest")
+        faults.append(
+            f"{len(passages)} passages, {len(vectors)} vectors, {len(keys)} keys, {manifest.passages} in the manifest"
+        )
     expected = [content_key(manifest.model, passage.text) for passage in passages]
     faults += [
         f"passage {passage.id}: its vector was made from another text"

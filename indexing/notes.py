@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from corpus.loader import load_note
+from corpus.loader import load_note, note_paths
 from corpus.schema import CorpusError, Note
-from corpus.loader import note_paths
 from indexing.passages import Document, Passage, passage_id
 
 

@@ -1,6 +1,7 @@
 """Questions that provisions answer, written from the provisions: they are embedded beside them, so that people's own words
 find what the law's words say (document expansion by queries, Nogueira et al., arXiv 1904.08375; here written, not generated
-at build time, and matched by vectors)."""
+at build time, and matched by vectors).
+"""
 
 from __future__ import annotations
 

@@ -97,10 +97,16 @@ class Index:
         """Digest of what this version holds."""
         return self.manifest.version
 
-    @property
+    @cached_property
     def jurisdictions(self) -> tuple[str, ...]:
-        """Jurisdictions that passages have, sorted."""
-        return self._columns.jurisdictions
+        """Jurisdictions that passages open to everybody have, sorted."""
+        return self.held(officer=False)
+
+    def held(self, officer: bool) -> tuple[str, ...]:
+        """Jurisdictions of passages that are open to the reader, sorted: restricted ones must not be hinted at."""
+        rows = self._columns.rows(jurisdictions=None, on=None, officer=officer)
+        present = set(np.unique(self._columns.jurisdiction[rows]).tolist())
+        return tuple(name for number, name in enumerate(self._columns.jurisdictions) if number in present)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors of texts under the index's model, shape (texts, dimensions)."""

@@ -49,7 +49,9 @@ def digest_of(path: Path) -> str:
 
 def note_files(root: Path) -> list[SourceFile]:
     """The guidance notes under `root`."""
-    return [SourceFile(f"notes/{p.relative_to(root).as_posix()}", p, digest_of(p), _read_note) for p in note_paths(root)]
+    return [
+        SourceFile(f"notes/{p.relative_to(root).as_posix()}", p, digest_of(p), _read_note) for p in note_paths(root)
+    ]
 
 
 def shipped_files(notes_root: Path = NOTES) -> list[SourceFile]:

@@ -47,7 +47,9 @@ def _client(location: Path | str) -> Any:
             settings=quiet,
         )
     except Exception as error:  # chromadb raises ValueError, httpx errors and its own; all mean the same here
-        raise ChromaUnavailable(f"Chroma server at {location} does not answer; start it or unset AEO_CHROMA_URL") from error
+        raise ChromaUnavailable(
+            f"Chroma server at {location} does not answer; start it or unset AEO_CHROMA_URL"
+        ) from error
 
 
 def write_chroma(

@@ -1,10 +1,10 @@
 """The index directory: complete versions side by side, one of them current.
 
-    index/
-      current            symbolic link into versions/, replaced by an atomic rename
-      versions/<content>-<time>/  written once, then only read
-      .building-*        what a killed build left behind; the next build removes it
-      .lock              held by the one process that writes
+index/
+current            symbolic link into versions/, replaced by an atomic rename
+versions/<content>-<time>/  written once, then only read
+.building-*        what a killed build left behind; the next build removes it
+.lock              held by the one process that writes
 """
 
 from __future__ import annotations

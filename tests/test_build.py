@@ -74,7 +74,9 @@ def test_same_content_same_version(tmp_path: Path, notes: Path) -> None:
 
 
 def test_a_broken_note_is_named_and_the_rest_is_served(tmp_path: Path, notes: Path) -> None:
-    (notes / "hk" / "broken.md").write_text("---\nid: broken\njurisdiction: HK\n  as_of: x: y\n---\n# x\n", encoding="utf-8")
+    (notes / "hk" / "broken.md").write_text(
+        "---\nid: broken\njurisdiction: HK\n  as_of: x: y\n---\n# x\n", encoding="utf-8"
+    )
     report = build_index(tmp_path / "index", note_files(notes), shipped=SHIPPED_VECTORS)
     assert len(report.problems) == 1
     assert "broken.md:4" in report.problems[0]
@@ -135,7 +137,10 @@ def _renamed(notes: Path) -> str:
 def test_superseded_and_restricted_passages_are_not_found(index: Index) -> None:
     superseded = [p for p in index.store.all() if p.jurisdiction == "CN" and p.valid_to]
     assert superseded, "the test case of superseded law is gone"
-    found = {hit.passage.id for hit in index.search("Order No. 251 advanced certified enterprise", 200, Filter(frozenset({"CN"})))}
+    found = {
+        hit.passage.id
+        for hit in index.search("Order No. 251 advanced certified enterprise", 200, Filter(frozenset({"CN"})))
+    }
     assert not found & {p.id for p in superseded}
     then = Filter(frozenset({"CN"}), on=20250601)
     assert {hit.passage.id for hit in index.search("Order No. 251", 400, then)} & {p.id for p in superseded}
@@ -154,7 +159,10 @@ def test_officer_passages_are_hidden(tmp_path: Path, notes: Path) -> None:
 def test_beir_folder_keeps_its_ids(tmp_path: Path) -> None:
     folder = tmp_path / "beir"
     folder.mkdir()
-    entries = [{"_id": f"d-{n}", "title": f"Rulebook {n % 2}, {n}.", "text": f"Rule {n} on capital adequacy."} for n in range(6)]
+    entries = [
+        {"_id": f"d-{n}", "title": f"Rulebook {n % 2}, {n}.", "text": f"Rule {n} on capital adequacy."}
+        for n in range(6)
+    ]
     (folder / "corpus.jsonl").write_text("\n".join(json.dumps(entry) for entry in entries), encoding="utf-8")
     report = build_index(tmp_path / "index", collection(folder, tmp_path / "index"))
     assert (report.documents, report.passages) == (2, 6)

@@ -139,9 +139,7 @@ def test_members_of_the_eu_stand_for_the_eu(index: Index) -> None:
 
 
 def test_partners_without_a_programme_here_are_found_from_the_other_side(index: Index) -> None:
-    assert [entry.arrangement for entry in mra("SZ", "ZA", index).entries] == [
-        "SACU mutual recognition arrangement"
-    ]
+    assert [entry.arrangement for entry in mra("SZ", "ZA", index).entries] == ["SACU mutual recognition arrangement"]
 
 
 def test_none_found_is_no_proof(index: Index) -> None:

@@ -153,10 +153,12 @@ def test_bare_text_has_no_accents_and_keeps_kana() -> None:
     ],
 )
 def test_programmes_are_named_in_many_forms(text: str, codes: list[str]) -> None:
-    assert [mention.code for mention in mentions(text) if not mention.weak] == codes
+    assert list(dict.fromkeys(mention.code for mention in mentions(text) if not mention.weak)) == codes
 
 
-@pytest.mark.parametrize("text", ["en español por favor", "auf Deutsch", "my servers", "what about the service", "Omã oma"])
+@pytest.mark.parametrize(
+    "text", ["en español por favor", "auf Deutsch", "my servers", "what about the service", "Omã oma"]
+)
 def test_languages_and_other_words_name_no_programme(text: str) -> None:
     assert [mention.code for mention in mentions(text)] == (["OM"] if "Omã" in text else [])
 
@@ -253,7 +255,11 @@ def test_an_answer_names_the_language_of_its_sources(index: Index, settings: Set
 
 @pytest.mark.parametrize(
     "question",
-    ["欧盟海关法典第三十九条怎么规定？", "¿Qué dice el artículo 39 del código aduanero de la Unión?", "المادة 39 من قانون الجمارك للاتحاد الأوروبي"],
+    [
+        "欧盟海关法典第三十九条怎么规定？",
+        "¿Qué dice el artículo 39 del código aduanero de la Unión?",
+        "المادة 39 من قانون الجمارك للاتحاد الأوروبي",
+    ],
 )
 def test_exact_references_go_straight_to_the_provision(index: Index, settings: Settings, question: str) -> None:
     assert "39" in _retrieved(Question(question), index, settings).hits["EU"][0].passage.reference

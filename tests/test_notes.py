@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -112,8 +113,10 @@ def test_any_text_parses_or_is_refused_with_one_line(body: str) -> None:
 def test_sentences_lose_nothing(text: str) -> None:
     spans = sentence_spans(text)
     assert all(a < b for a, b in spans)
-    assert all(one[1] <= two[0] for one, two in zip(spans, spans[1:], strict=False))
-    outside = "".join(text[a:b] for a, b in zip([0, *[b for _, b in spans]], [*[a for a, _ in spans], len(text)], strict=True))
+    assert all(one[1] <= two[0] for one, two in itertools.pairwise(spans))
+    outside = "".join(
+        text[a:b] for a, b in zip([0, *[b for _, b in spans]], [*[a for a, _ in spans], len(text)], strict=True)
+    )
     assert not outside.strip()
 
 

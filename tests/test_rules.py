@@ -30,7 +30,9 @@ def passage(text: str = TEXT, jurisdiction: str = "EU", access: str = "public") 
     )  # fmt: skip
 
 
-spans = st.tuples(st.integers(0, len(TEXT)), st.integers(0, len(TEXT))).map(sorted).filter(lambda span: span[0] < span[1])
+spans = (
+    st.tuples(st.integers(0, len(TEXT)), st.integers(0, len(TEXT))).map(sorted).filter(lambda span: span[0] < span[1])
+)
 
 
 @given(spans)
@@ -67,7 +69,11 @@ def test_rule_3_a_number_that_no_passage_holds_fails(number: int) -> None:
     assert any("rule 3" in line for line in broken) == (str(number) not in held)
 
 
-@given(st.sampled_from(["Article 23(3)", "form Q118", "1 May 2027", "AEO-T3", "Article 22(4) UCC", "2.5 %", "1,200 days", "July"]))
+@given(
+    st.sampled_from(
+        ["Article 23(3)", "form Q118", "1 May 2027", "AEO-T3", "Article 22(4) UCC", "2.5 %", "1,200 days", "July"]
+    )
+)
 def test_rule_3_dates_forms_and_articles_count(foreign: str) -> None:
     assert any("rule 3" in line for line in violations(Statement(f"See {foreign}.", (Support(passage(), 0, 10),))))
 

@@ -58,7 +58,7 @@ def ask_command(
     if (question is None) == (batch is None):
         raise click.UsageError("give one QUESTION, or --batch FILE")
     assistant = open_assistant(index)
-    codes = known(assistant, jurisdictions)
+    codes = known(assistant, jurisdictions, audience == "officer")
     if batch is not None:
         _ask_batch(assistant, batch, codes, audience)
         return
@@ -78,8 +78,8 @@ def _ask_batch(assistant: Assistant, batch: Path, codes: tuple[str, ...], audien
         text = str(entry.get("question", entry.get("text", "")))
         identifier = entry.get("id", entry.get("_id"))
         try:
-            chosen = known(assistant, tuple(entry.get("jurisdictions") or codes))
             who = entry.get("audience") or audience
+            chosen = known(assistant, tuple(entry.get("jurisdictions") or codes), who == "officer")
             answer = assistant.ask(Question(text, chosen, who, officer_access=who == "officer")).to_json()
         except UserError as error:
             failed += 1
@@ -121,7 +121,7 @@ def search_command(
     if query is not None and not query.strip():
         raise click.UsageError("the query is empty; write what to look for")
     assistant = open_assistant(index)
-    codes = known(assistant, jurisdictions)
+    codes = known(assistant, jurisdictions, audience == "officer")
     officer = audience == "officer"
     if batch is not None:
         for entry in json_lines(batch):
@@ -160,8 +160,8 @@ def chat_command(conversation: str | None, jurisdictions: tuple[str, ...], audie
     from integrations.cli.render import answer_text
 
     assistant = open_assistant(index)
-    codes = known(assistant, jurisdictions)
-    if conversation is not None and not assistant.conversations.exists(conversation):
+    codes = known(assistant, jurisdictions, audience == "officer")
+    if conversation is not None and not assistant.conversations.exists(conversation, audience == "officer"):
         raise click.ClickException(f"there is no conversation '{conversation}'; leave --conversation out to start one")
     conversation = conversation or assistant.conversations.start()
     interactive = sys.stdin.isatty()

@@ -53,14 +53,14 @@ def open_assistant(index: Path | None = None) -> Assistant:
     return Assistant(load_settings(index))
 
 
-def known(assistant: Assistant, codes: tuple[str, ...]) -> tuple[str, ...]:
+def known(assistant: Assistant, codes: tuple[str, ...], officer: bool = False) -> tuple[str, ...]:
     """The codes in capitals.
 
     Raises:
         UnknownProgramme: for a programme that the guidance does not hold, naming those that it does.
     """
     asked = tuple(code.upper() for code in codes)
-    held = assistant.index.jurisdictions
+    held = assistant.index.held(officer)
     unknown = [code for code in asked if code not in held]
     if unknown:
         raise UnknownProgramme(f"no guidance on {', '.join(unknown)}; choose from {', '.join(c for c in held if c)}")

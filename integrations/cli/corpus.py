@@ -42,11 +42,9 @@ def list_command(index: Path | None, as_json: bool) -> None:
 @json_option
 def validate_command(folder: Path | None, as_json: bool) -> None:
     """Check the guidance notes (of FOLDER, or the shipped ones); exit 1 if anything does not hold."""
-    from corpus.loader import NOTES
-    from corpus.validate import load_notes, problems_of
+    from corpus.validate import check
 
-    notes, problems = load_notes(folder or load_settings().corpus or NOTES)
-    problems += problems_of(notes)
+    notes, problems = check(folder or load_settings().corpus)
     provisions = sum(len(note.provisions) for note in notes)
     if as_json:
         print_json({"notes": len(notes), "provisions": provisions, "problems": problems})

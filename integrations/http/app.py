@@ -63,6 +63,10 @@ def create_app(settings: Settings, assistant: Assistant | None = None) -> FastAP
     _conversation_routes(app, served)
     _operator_routes(app, served, metrics)
     _pages(app)
+    if settings.slack_signing_secret is not None:
+        from integrations.slack.app import mount_http
+
+        mount_http(app, served, settings)
     return app
 
 
@@ -135,6 +139,11 @@ def _lookup_routes(app: FastAPI, assistant: Assistant) -> None:
             )
             for each in assistant.programmes()
         ]
+
+    @app.get("/v1/mra")
+    def arrangements(jurisdiction: str, partner: str | None = None) -> dict[str, Any]:
+        """Look up the mutual recognition arrangements of a programme, or those between two, each cited."""
+        return assistant.mra(jurisdiction.upper(), partner.upper() if partner else None).to_json()
 
 
 def _conversation_routes(app: FastAPI, assistant: Assistant) -> None:
@@ -214,7 +223,7 @@ def _no_conversation() -> problems.Problem:
 def _warm(assistant: Assistant) -> None:
     """Open the index and load the embedding model, so that the first question does not wait for them."""
     try:
-        assistant.search("authorized economic operator", 1)
+        assistant.index.embed(["authorized economic operator"])
     except Exception as error:
         log.warning("not ready: %s", error)
 

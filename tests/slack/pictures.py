@@ -50,7 +50,7 @@ position:relative;font-size:14px} .menu:after{content:'⌄';position:absolute;ri
 display:flex;justify-content:space-between} .inner{padding:14px 22px} .foot{border-top:1px solid #ddd;padding:12px 22px;display:flex;gap:8px;justify-content:flex-end}
 .prompts{display:flex;flex-direction:column;gap:6px;margin:8px 0} .prompt{border:1px solid #ddd;border-radius:18px;padding:5px 14px;width:fit-content;font-size:14px}
 .status{color:#616061;font-size:13px;font-style:italic;margin:4px 46px} textarea{width:100%;height:70px;border:1px solid #868686;border-radius:4px;font:inherit;padding:8px;color:#868686}
-"""  # noqa: E501
+"""
 
 
 def mrkdwn(text: str) -> str:

@@ -1,0 +1,88 @@
+"""Embedding spread over several processes, or over several machines by an engine with the same interface.
+
+The work is cut into chunks that each worker embeds on its own and hands back in order, so ids and texts of the index do
+not depend on how many workers there are. The default is a pool of local processes from the standard library: it needs
+no further package and no service. Whatever offers `multiprocessing.Pool`'s `imap` takes its place: `ray.util.
+multiprocessing.Pool(ray_address=...)` runs the same chunks as actors on the machines of a Ray cluster, on each of which
+this package must be installed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+
+from indexing.embedding import DEFAULT_MODEL, Embedder, OnnxEmbedder, SentenceTransformerEmbedder, Vectors
+
+CHUNK = 32
+"""Texts that a worker takes at a time; also the batch of sentence-transformers, so that batches are the same."""
+
+Task = tuple[str, bool, tuple[str, ...]]
+"""Model, whether ONNX Runtime embeds, texts."""
+
+
+class Pool(Protocol):
+    """The part of `multiprocessing.Pool` that is used."""
+
+    def imap(self, function: Callable[[Task], Vectors], tasks: Iterable[Task]) -> Iterator[Vectors]:
+        """Results in the order of the tasks."""
+        ...
+
+
+class ParallelEmbedder:
+    """An `Embedder` over a pool of workers. Use it as a context manager: it ends the processes that it started."""
+
+    def __init__(
+        self, workers: int, model: str = DEFAULT_MODEL, *, onnx: bool = False, pool: Pool | None = None
+    ) -> None:
+        self.model = model
+        self._onnx = onnx
+        # Spawned, not forked: a fork copies the locks of torch's and ONNX Runtime's threads in whatever state they are.
+        self._own = multiprocessing.get_context("spawn").Pool(workers) if pool is None else None
+        self._pool: Any = pool if pool is not None else self._own
+
+    def __enter__(self) -> ParallelEmbedder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._own is not None:
+            self._own.terminate()
+            self._own.join()
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors in the order of the texts, shape (texts, dimensions)."""
+        tasks = [(self.model, self._onnx, tuple(texts[i : i + CHUNK])) for i in range(0, len(texts), CHUNK)]
+        found = list(self._pool.imap(embed_chunk, tasks))
+        return np.concatenate(found) if found else np.zeros((0, 384), np.float32)
+
+
+def embed_parallel(
+    texts: Sequence[str], workers: int, model: str = DEFAULT_MODEL, *, onnx: bool = False, pool: Pool | None = None
+) -> Vectors:
+    """Embed texts with so many local processes, or with the workers of `pool`; `onnx` with the engine of questions.
+
+    Raises:
+        EmbeddingError: when a worker cannot load the model.
+    """
+    with ParallelEmbedder(workers, model, onnx=onnx, pool=pool) as embedder:
+        return embedder.embed(texts)
+
+
+def embed_chunk(task: Task) -> Vectors:
+    """Embed one task's texts: what runs in a worker, which loads the model once."""
+    model, onnx, texts = task
+    return _embedder(model, onnx).embed(texts)
+
+
+@lru_cache(maxsize=2)
+def _embedder(model: str, onnx: bool) -> Embedder:
+    if onnx:
+        return OnnxEmbedder()
+    import torch
+
+    torch.set_num_threads(1)  # the other cores have workers of their own
+    return SentenceTransformerEmbedder(model)
