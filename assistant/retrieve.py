@@ -17,6 +17,7 @@ from assistant.programmes import mentions
 from assistant.references import referred
 from indexing.analysis import terms
 from indexing.embedding import Vectors
+from indexing.multilingual import closeness, question_vector
 from indexing.search import Filter, Hit, Index
 from indexing.structured import is_data_row, pair_heading
 
@@ -29,6 +30,8 @@ ASKED = 0.6
 CONCEPT = 0.1
 """Shares of BM25, of the question's cosine with the passage, with the questions that the passage answers, and of its
 concepts' cosine with the passage, each scaled to the best passage's."""
+MULTILINGUAL = 0.4
+"""Share of the closeness of the question as it was asked, where that was not in English."""
 TOPIC = 0.12
 EXPECTED = 0.10
 GAP = 0.20
@@ -72,6 +75,8 @@ def retrieve(context: Context) -> None:
         scores = LEXICAL * _scaled(lexical) + DENSE * _scaled(dense)
         scores = scores + ASKED * _scaled(context.index.asked(vector, rows, dense))
         scores = scores + CONCEPT * _scaled(_concept_scores(context.index, context.concepts, rows))
+        if context.language != "en" and not context.follows_up:
+            scores = scores + MULTILINGUAL * closeness(context.index, question_vector(context.question.text), rows)
         hits = context.index.hits(rows, scores, lexical, dense, DEPTH)
         hits += _referred(context, code, hits)
         context.hits[code] = _distinct(sorted((_nudged(hit, context) for hit in hits), key=lambda hit: -hit.score))

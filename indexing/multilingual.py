@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from corpus.loader import NOTES
 from indexing.build import VectorCache
 from indexing.embedding import Vectors, content_key
 from indexing.search import Index
-from indexing.sources import NOTES
 
 MODEL = "multilingual-e5-small-q4"
 SHIPPED = NOTES.parent / "vectors-multilingual.npz"

@@ -50,7 +50,7 @@ def open_model(name: str, settings: Settings) -> Model:
     if name.startswith("gguf:"):
         path = Path(name.removeprefix("gguf:")).expanduser()
         address, key = _serve(path)
-        return _compatible(name, path.stem, address, key, settings)
+        return _compatible(f"gguf:{path.stem}", path.stem, address, key, settings)
     if settings.llm_base_url:
         key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else "none"
         return _compatible(name, name.removeprefix("openai:"), settings.llm_base_url, key, settings)
