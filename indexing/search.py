@@ -176,7 +176,7 @@ class Index:
 
     def dense(self, vector: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Cosine of `rows` with a unit vector, shape (rows,)."""
-        if self._chroma is not None:
+        if self._chroma is not None and (self.manifest.chroma != "embedded" or len(rows) > EXACT_LIMIT):
             return self._chroma.scores(vector, rows)
         return self._exact.scores(vector, rows)
 

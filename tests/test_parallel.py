@@ -1,0 +1,49 @@
+"""Work spread over processes gives the same vectors; filtered searches score the same, however they are computed."""
+
+from __future__ import annotations
+
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evals.scale import files_for, passages_of
+from indexing.embedding import OnnxEmbedder
+from indexing.parallel import CHUNK, ParallelEmbedder, embed_parallel
+from indexing.vectors import ExactVectors
+
+TEXTS = [f"The applicant shall keep record {n} for {n % 9} years." for n in range(CHUNK * 2 + 5)]
+
+
+def test_two_workers_give_the_same_vectors_in_the_same_order() -> None:
+    assert np.array_equal(embed_parallel(TEXTS, 2, onnx=True), OnnxEmbedder().embed(TEXTS))
+
+
+def test_any_pool_with_imap_will_do() -> None:
+    """As Ray's `ray.util.multiprocessing.Pool` is one; threads stand in for it here."""
+    with ThreadPool(2) as pool, ParallelEmbedder(2, onnx=True, pool=pool) as embedder:
+        assert np.array_equal(embedder.embed(TEXTS), OnnxEmbedder().embed(TEXTS))
+        assert embedder.embed([]).shape == (0, 384)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.15, 0.5, 1.0])
+def test_exact_scores_do_not_depend_on_how_many_rows_are_asked_for(tmp_path: Path, share: float) -> None:
+    generator = np.random.default_rng(1)
+    matrix = generator.standard_normal((400, 384), dtype=np.float32)
+    np.save(tmp_path / "vectors.npy", matrix)
+    rows = np.sort(generator.choice(400, int(400 * share), replace=False))
+    scores = ExactVectors(tmp_path / "vectors.npy").scores(matrix[7], rows)
+    assert scores.shape == rows.shape
+    assert np.allclose(scores, [matrix[row] @ matrix[7] for row in rows], atol=1e-3)
+
+
+def test_the_generated_collection_is_the_same_each_time_but_for_its_change() -> None:
+    files = files_for(2500)
+    assert [sum(len(ps) for _, ps in file.read(file.path)) for file in files] == [1000, 1000, 500]
+    plain, again, changed = (passages_of(0, 300, change) for change in (False, False, True))
+    assert plain == again
+    different = [old[0].id for old, new in zip(plain, changed, strict=True) if old != new]
+    assert different == ["doc-0"]
+    assert files_for(2500, changed=True)[0].digest != files[0].digest
+    assert files_for(2500, changed=True)[1].digest == files[1].digest
