@@ -73,7 +73,9 @@ def retrieve(context: Context) -> None:
             continue
         lexical, dense = context.index.lexical(bare, rows), context.index.dense(vector, rows)
         scores = LEXICAL * _scaled(lexical) + DENSE * _scaled(dense)
-        scores = scores + ASKED * _scaled(context.index.asked(vector, rows, dense))
+        asked = context.index.asked(vector, rows, dense)
+        context.asked[code] = float(asked.max())
+        scores = scores + ASKED * _scaled(asked)
         scores = scores + CONCEPT * _scaled(_concept_scores(context.index, context.concepts, rows))
         if context.language != "en" and not context.follows_up:
             scores = scores + MULTILINGUAL * closeness(context.index, question_vector(context.question.text), rows)
