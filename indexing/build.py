@@ -17,6 +17,7 @@ import numpy as np
 from indexing.analysis import words
 from indexing.embedding import DEFAULT_MODEL, Embedder, OnnxEmbedder, SentenceTransformerEmbedder, Vectors, content_key
 from indexing.lexical import LexicalIndex
+from indexing.parallel import ParallelEmbedder
 from indexing.passages import Document, DocumentError, Passage
 from indexing.questions import question_files, questions_of, save
 from indexing.sources import Documents, SourceFile
@@ -118,12 +119,14 @@ def build_index(
     questions: Path | None = None,
     chroma_url: str | None = None,
     update: bool = False,
+    workers: int = 1,
     progress: Progress = lambda step, done, total: None,
 ) -> BuildReport:
     """Build a new version of `index` from `files` and make it current.
 
     With `update`, files whose digest is that of the current version are not read again, and vectors are taken from it.
     `shipped` are vector caches to look in before embedding; `questions` is a folder of `indexing.questions`.
+    What is new is embedded by so many `workers`: processes of this machine.
 
     Raises:
         IndexBusy, IndexUnusable: see `indexing.versions`.
@@ -145,7 +148,7 @@ def build_index(
         caches += [VectorCache.open(path) for path in shipped]
         asked = questions_of(questions, passages) if questions else None
         texts = [*(passage.text for passage in passages), *(asked.texts if asked else ())]
-        vectors, embedded = _vectors(texts, model, caches, progress)
+        vectors, embedded = _vectors(texts, model, caches, workers, progress)
         vectors, question_vectors = vectors[: len(passages)], vectors[len(passages) :]
         manifest = Manifest(
             format=FORMAT,
@@ -239,7 +242,7 @@ def _previous_vectors(folder: Path) -> VectorCache:
 
 
 def _vectors(
-    texts: Sequence[str], model: str, caches: Sequence[VectorCache], progress: Progress
+    texts: Sequence[str], model: str, caches: Sequence[VectorCache], workers: int, progress: Progress
 ) -> tuple[Vectors, int]:
     """A vector for each text, and how many had to be embedded."""
     keys = [content_key(model, text) for text in texts]
@@ -252,8 +255,12 @@ def _vectors(
         else:
             known[key] = found
     small = model == DEFAULT_MODEL and len(new) < TORCH_PAYS_FROM
-    embedder: Embedder = OnnxEmbedder() if small else SentenceTransformerEmbedder(model)
-    known.update(_embed(new, embedder, progress))
+    if workers > 1 and new:
+        with ParallelEmbedder(workers, model, onnx=small) as parallel:
+            known.update(_embed(new, parallel, progress, batch=128 * workers))
+    else:
+        embedder: Embedder = OnnxEmbedder() if small else SentenceTransformerEmbedder(model)
+        known.update(_embed(new, embedder, progress))
     return np.stack([known[key] for key in keys]), len(new)
 
 

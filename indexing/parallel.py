@@ -9,7 +9,6 @@ this package must be installed.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
@@ -41,6 +40,8 @@ class ParallelEmbedder:
     ) -> None:
         self.model = model
         self._onnx = onnx
+        import multiprocessing
+
         # Spawned, not forked: a fork copies the locks of torch's and ONNX Runtime's threads in whatever state they are.
         self._own = multiprocessing.get_context("spawn").Pool(workers) if pool is None else None
         self._pool: Any = pool if pool is not None else self._own

@@ -9,15 +9,35 @@ import numpy as np
 import pytest
 
 from evals.scale import files_for, passages_of
+from indexing.build import Manifest, build_index
 from indexing.embedding import OnnxEmbedder
 from indexing.parallel import CHUNK, ParallelEmbedder, embed_parallel
+from indexing.sources import files_of
+from indexing.store import PassageStore
 from indexing.vectors import ExactVectors
+from indexing.versions import current_version
 
 TEXTS = [f"The applicant shall keep record {n} for {n % 9} years." for n in range(CHUNK * 2 + 5)]
 
 
 def test_two_workers_give_the_same_vectors_in_the_same_order() -> None:
     assert np.array_equal(embed_parallel(TEXTS, 2, onnx=True), OnnxEmbedder().embed(TEXTS))
+
+
+def test_an_index_built_by_two_workers_is_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"rule-{number}.md").write_text("\n\n".join(TEXTS[number::3]), "utf-8")
+    folders = []
+    for workers in (1, 2):
+        build_index(tmp_path / str(workers), files_of(folder), workers=workers)
+        folders.append(current_version(tmp_path / str(workers)))
+    one, two = folders
+    passages = [list(PassageStore(each / "passages.sqlite").all()) for each in folders]
+    assert passages[0] == passages[1]
+    assert Manifest.open(one).version == Manifest.open(two).version
+    assert np.array_equal(np.load(one / "vectors.npy"), np.load(two / "vectors.npy"))
 
 
 def test_any_pool_with_imap_will_do() -> None:
