@@ -40,6 +40,9 @@ SAMPLE = 500
 
 PER_FILE = 1000
 PER_DOCUMENT = 100
+WORDS = 60
+"""Per passage."""
+
 QUERIES = 200
 _SEED = 20261122
 
@@ -98,7 +101,8 @@ def passages_of(file: int, size: int, changed: bool) -> Documents:
         number = file * PER_FILE + start
         place = programmes[int(generator.choice(len(programmes), p=weights / weights.sum()))]
         document = _document(f"doc-{number}", place)
-        texts = [" ".join(generator.choice(words, 60, p=shares)) for _ in range(min(PER_DOCUMENT, size - start))]
+        chosen = generator.choice(len(words), (min(PER_DOCUMENT, size - start), WORDS), p=shares)
+        texts = [" ".join(words[i] for i in row) for row in chosen]
         if changed and start == 0:
             texts = [f"{text} amended" for text in texts]
         documents.append((document, [_passage(document, n, text) for n, text in enumerate(texts)]))
