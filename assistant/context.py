@@ -62,6 +62,8 @@ class Context:
     follows_up: bool = False
     hits: dict[str, list[Hit]] = field(default_factory=dict)
     """Retrieved passages per programme, best first."""
+    asked: dict[str, float] = field(default_factory=dict)
+    """Cosine with the closest question that a passage of the programme is known to answer."""
     sections: tuple[Section, ...] = ()
     status: Status | None = None
     reason: Reason | None = None

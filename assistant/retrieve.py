@@ -93,7 +93,7 @@ def _concept_scores(index: Index, concepts: tuple[Concept, ...], rows: NDArray[n
     if not concepts:
         return np.zeros(len(rows), np.float32)
     vectors = [_concept_vector(index, concept.expand) for concept in concepts[:4]]
-    return index.dense(np.mean(vectors, axis=0), rows)
+    return index.dense(np.asarray(np.mean(vectors, axis=0), np.float32), rows)
 
 
 @lru_cache(maxsize=512)

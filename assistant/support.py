@@ -1,6 +1,6 @@
 """Whether the passages found answer the question at all: decline rather than guess.
 
-A logistic model over four features that any question has; `python -m evals.train_support` fits it to the dev questions
+A logistic model over five features that any question has; `python -m evals.train_support` fits it to the dev questions
 and prints the constants below with their ROC (docs/evaluate.md).
 """
 
@@ -19,9 +19,9 @@ from corpus.programmes import programmes
 from indexing.analysis import terms
 from indexing.search import Index
 
-WEIGHTS = (11.72, 3.98, 1.83, 1.01)
-INTERCEPT = -8.96
-"""Of closeness, coverage by the best passage, coverage by the programme, and naming a concept."""
+WEIGHTS = (6.65, 6.35, 6.03, 2.02, 1.13)
+INTERCEPT = -10.67
+"""Of closeness to a passage and to a known question, coverage by the best passage, coverage by the programme, and naming a concept."""
 DECLINE_BELOW = 0.20
 DOUBT_BELOW = 0.40
 """Below the first, the question is declined; below the second, the answer says that it may not be exactly what was asked
@@ -32,13 +32,13 @@ and a question that names nothing of the field is taken to be about something el
 _DESIGNATED = re.compile(r"\b(tier|level|pillar|grade|order|decree|aeo-t)\s?-?(\d+[a-z]?)\b")
 
 
-def features(context: Context, code: str) -> tuple[float, float, float, float]:
-    """Closest passage's cosine; rarity-weighted share of the question's terms in the best of the first four passages, and in
+def features(context: Context, code: str) -> tuple[float, ...]:
+    """Closest passage's cosine; cosine with the closest question known to be answered; rarity-weighted share of the question's terms in the best of the first four passages, and in
     all passages of the programme; whether the question names a concept.
     """
     hits = context.hits.get(code, [])
     if not hits:
-        return 0.0, 0.0, 0.0, 0.0
+        return (0.0,) * len(WEIGHTS)
     idf, everywhere = _rarity(context.index), _terms_of(context.index, code)
     asked = list(dict.fromkeys(terms(_bare(context.text))))
     weight = {term: idf.get(term, max(idf.values(), default=1.0)) for term in asked}
@@ -48,7 +48,8 @@ def features(context: Context, code: str) -> tuple[float, float, float, float]:
         for held in (frozenset(terms(f"{hit.passage.text} {' '.join(hit.passage.heading_path)}")) for hit in hits[:4])
     )
     anywhere = sum(weight[term] for term in asked if term in everywhere)
-    return max(hit.dense for hit in hits), best / total, anywhere / total, float(bool(context.concepts))
+    closeness = max(hit.dense for hit in hits)
+    return closeness, context.asked.get(code, closeness), best / total, anywhere / total, float(bool(context.concepts))
 
 
 def _bare(text: str) -> str:
@@ -67,7 +68,7 @@ def _terms_of(index: Index, code: str) -> frozenset[str]:
     return index.terms_of(code)
 
 
-def confidence(values: tuple[float, float, float, float]) -> float:
+def confidence(values: tuple[float, ...]) -> float:
     """Probability that the question is answered by what was found, 0 to 1."""
     score = INTERCEPT + sum(weight * value for weight, value in zip(WEIGHTS, values, strict=True))
     return 1 / (1 + math.exp(-score))

@@ -17,7 +17,7 @@ import numpy as np
 
 from assistant.answer import Answer, Question, QuestionError, Turn
 from assistant.context import Context
-from assistant.pipeline import STEPS, answer_question
+from assistant.pipeline import answer_question, steps_for
 from assistant.settings import Settings
 from assistant.settings import settings as process_settings
 from evals.metrics import METRICS, Scores, means, missing_facts, readability, score
@@ -145,7 +145,8 @@ class Evaluation:
         """The answer, and what was retrieved for it: the lists of several programmes merged rank by rank."""
         seen: list[Context] = []
         try:
-            *_, last = answer_question(question, self._index, self._settings, (("observe", seen.append), *STEPS))
+            steps = (("observe", seen.append), *steps_for(self._settings))
+            *_, last = answer_question(question, self._index, self._settings, steps)
         except QuestionError as error:
             raise EvalError(f"the pipeline refuses the question '{question.text[:60]}': {error}") from error
         assert last.answer is not None

@@ -7,6 +7,7 @@ import string
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +27,10 @@ from assistant.terms import LANGUAGES, in_english, known
 from assistant.understand import scope, understand
 from evals.questions import EvalQuestion, load_questions
 from evals.relevance import Relevance
-from indexing.search import Index
+from indexing.build import VectorCache
+from indexing.embedding import content_key
+from indexing.multilingual import MODEL, SHIPPED, closeness, question_vector
+from indexing.search import Filter, Index
 
 DATA = Path(assistant.__file__).parent / "data"
 SPOKEN = ("zh-Hans", "zh-Hant", "ja", "ko", "es", "fr", "de", "pt", "id", "tr", "ar")
@@ -265,6 +269,30 @@ def test_exact_references_go_straight_to_the_provision(index: Index, settings: S
     assert "39" in _retrieved(Question(question), index, settings).hits["EU"][0].passage.reference
 
 
+def test_the_shipped_vectors_cover_the_guidance(index: Index) -> None:
+    cache = VectorCache.open(SHIPPED)
+    held = [cache.get(content_key(MODEL, passage.text)) is not None for passage in index.store.all()]
+    assert sum(held) >= 0.9 * len(held)  # `python -m indexing.multilingual` embeds the rest
+
+
+def test_a_question_is_close_to_its_provision_in_any_language(index: Index) -> None:
+    rows = index.rows(Filter(frozenset({"HK"})))
+    for question in (
+        "香港のAEOは何年間有効ですか。",
+        "Quantos anos dura o estatuto AEO em Hong Kong?",
+        "Сколько лет действует статус УЭО в Гонконге?",
+    ):
+        scores = closeness(index, question_vector(question), rows)
+        best = [index.store.at(int(rows[i])).text for i in np.argsort(-scores)[:10]]
+        assert scores.max() == 1 and scores.min() == 0
+        assert any("3 years" in text or "three years" in text for text in best), question
+
+
+def test_passages_without_a_vector_are_neither_close_nor_an_error(index: Index) -> None:
+    assert closeness(index, question_vector("質問"), np.array([], np.int64)).shape == (0,)
+    assert closeness(index, question_vector("質問"), np.array([0], np.int64)).tolist() == [0.0]
+
+
 def test_questions_find_what_their_english_twins_find(index: Index, settings: Settings) -> None:
     """The target: at least 90 % of the English Recall@5, over the dev questions of both sets."""
     english = {question.id: question for question in load_questions("dev", ["core"])}
@@ -282,7 +310,7 @@ def test_questions_find_what_their_english_twins_find(index: Index, settings: Se
     shares = {code: sum(a for a, _ in pairs) / sum(b for _, b in pairs) for code, pairs in found.items()}
     pairs = [pair for some in found.values() for pair in some]
     assert sum(a for a, _ in pairs) >= 0.9 * sum(b for _, b in pairs), shares
-    assert min(shares.values()) >= 0.75, shares
+    assert min(shares.values()) >= 0.8, shares
 
 
 def _recall(asked: EvalQuestion, twin: EvalQuestion, relevance: Relevance, index: Index, settings: Settings) -> float:
