@@ -98,7 +98,8 @@ def _concept_scores(index: Index, concepts: tuple[Concept, ...], rows: NDArray[n
 
 @lru_cache(maxsize=512)
 def _concept_vector(index: Index, words: str) -> Vectors:
-    return index.embed([words])[0]
+    mean: Vectors = np.asarray(np.mean(vectors, axis=0), np.float32)
+    return index.dense(mean, rows)
 
 
 def _without_programme_names(text: str) -> str:
