@@ -98,8 +98,8 @@ def _concept_scores(index: Index, concepts: tuple[Concept, ...], rows: NDArray[n
 
 @lru_cache(maxsize=512)
 def _concept_vector(index: Index, words: str) -> Vectors:
-    mean: Vectors = np.asarray(np.mean(vectors, axis=0), np.float32)
-    return index.dense(mean, rows)
+    vector: Vectors = index.embed([words])[0]
+    return vector
 
 
 def _without_programme_names(text: str) -> str:
