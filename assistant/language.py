@@ -83,8 +83,12 @@ def _chinese(text: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    words = _LATIN_WORD.findall(text.replace("’", "'").casefold())
-    return [part for word in words for part in {word, *word.split("'")}]
+    """Words, those with an apostrophe also in parts: what a French elision leaves on both sides, but no English 's."""
+    found: list[str] = []
+    for word in _LATIN_WORD.findall(text.replace("’", "'").casefold()):
+        before, apostrophe, after = word.partition("'")
+        found += [word, before, *([after] if len(after) > 1 else [])] if apostrophe else [word]
+    return found
 
 
 def _english_words(text: str) -> int:
