@@ -43,17 +43,10 @@ def concepts() -> tuple[Concept, ...]:
             expand=entry["expand"],
             ask=entry.get("ask", ""),
             expects=entry.get("expects", ""),
-            patterns=tuple(re.compile(pattern) for pattern in [*entry["en"], *_foreign(entry)]),
+            patterns=tuple(re.compile(pattern) for pattern in entry["en"]),
         )
         for entry in entries
     )
-
-
-def _foreign(entry: dict[str, object]) -> list[str]:
-    """Phrases in other languages: tables of plain strings under the language's code, found anywhere in the question."""
-    phrases = entry.get("phrases", {})
-    assert isinstance(phrases, dict)
-    return [re.escape(fold(phrase)) for listed in phrases.values() for phrase in listed]
 
 
 def concepts_in(question: str) -> list[Concept]:
