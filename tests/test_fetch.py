@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from reportlab.pdfgen.canvas import Canvas
 
 from corpus.programmes import EU_MEMBERS, programmes
-from corpus.publications import Publication, publications
+from corpus.publications import Publication, listed, publications
+from corpus.schema import Source
 from indexing import fetch
 from indexing.fetch import Fetcher, FetchError, Limits, add_url, chosen, fetch_publications, is_public
 from indexing.library import entries
@@ -404,6 +405,25 @@ def test_the_list_is_sound() -> None:
     assert len({p.url for p in known}) == len({p.name for p in known}) == len(known)
     assert {p.programme for p in known} <= {*programmes(), *EU_MEMBERS}
     assert all(p.url.startswith(("http://", "https://")) and p.title and p.licence for p in known)
+
+
+def test_the_list_grows_by_what_notes_cite() -> None:
+    def source(url: str, kind: str = "official") -> Source:
+        return Source.model_validate(
+            {"title": "Customs page", "short": "Page", "url": url, "type": kind, "as_of": "2025"}
+        )
+
+    entries = listed(
+        [
+            ("CH", source("https://www.toll.no/aeo")),  # Norway's authority, cited by a Swiss note
+            ("EU", source("https://zoll.de/aeo")),
+            ("WCO", source("https://www.wcoomd.org/aeo")),
+            ("CH", source("https://www.toll.no/aeo")),
+            ("US", source("https://copy.example/aeo", "mirror")),
+        ]
+    )
+    assert [(e.name, e.programme) for e in entries] == [("no-page", "NO"), ("eu-page", "EU"), ("wco-page", "WCO")]
+    assert listed([("WCO", source("https://www.wcoomd.org/aeo"))], entries) == entries
 
 
 def test_choosing_publications() -> None:

@@ -382,6 +382,34 @@ def test_pdf_with_two_columns_is_read_down_each(tmp_path: Path) -> None:
     assert order == sorted(order)
 
 
+def test_pdf_lines_become_paragraphs(tmp_path: Path) -> None:
+    """Words parted at a line's end are joined, running heads and page numbers left out, bold words are no heading."""
+    path = tmp_path / "guide.pdf"
+    canvas = Canvas(str(path), pagesize=A4)
+    for page in range(1, 5):
+        canvas.setFont("Helvetica", 10)
+        canvas.drawString(60, 815, f"Chapter 2 Conditions {page}")
+        canvas.drawString(290, 30, str(page))
+        if page == 1:
+            canvas.setFont("Helvetica-Bold", 16)
+            canvas.drawString(60, 780, "Chapter 2 Conditions")
+        canvas.setFont("Helvetica-Bold", 10)
+        canvas.drawString(60, 750, "The holder")
+        canvas.setFont("Helvetica", 10)
+        canvas.drawString(120, 750, f"shall keep all records of page {page} that bear on the autho-")
+        canvas.drawString(60, 738, "rised supply-chain partners, for as long as the authorisation is in force and the")
+        canvas.drawString(60, 726, "law requires it.")
+        canvas.showPage()
+    canvas.save()
+    passages = read(path)
+    assert [p.reference for p in passages] == ["Chapter 2"] * 4
+    assert [p.text for p in passages] == [
+        f"The holder shall keep all records of page {page} that bear on the authorised supply-chain partners, for as long "
+        "as the authorisation is in force and the law requires it."
+        for page in range(1, 5)
+    ]
+
+
 @pytest.mark.parametrize("page_turned", [False, True])
 def test_pdf_with_a_table_set_sideways(tmp_path: Path, page_turned: bool) -> None:
     path = tmp_path / "annex.pdf"

@@ -28,12 +28,14 @@ _TABLE_PAGES = 300
 """Pages that are searched for tables; on later ones rows are read as lines of text."""
 
 _WRONG_PASSWORD = 4
+_HYPHEN = 2  # what PDFium makes of a hyphen at the end of a line
 _TERMINAL = (".", ";", ":", "!", "?", "。", "；", "：", "！", "？", "—", "؟", ".”", '."', ".)")
 _BULLET = re.compile(r"[•▪●○◦■□➢❖✓*·\uf0b7\uf0a7–-]\s+")
 _PAGE_NUMBER = re.compile(
     r"(?:(?:page|seite|página|str\.|p\.)\s*)?[-–]?\s*\d{1,4}\s*[-–]?(?:\s*(?:/|of|de|von|sur)\s*\d{1,4})?",
     re.IGNORECASE,
 )
+_FOLIO = re.compile(r"^\d{1,4}\s+(?=\D)|\s+\d{1,4}$")
 _CONTENTS_LINE = re.compile(r"(?:\.\s?){4,}\s*\d{1,4}$|…{2,}\s*\d{1,4}$")
 _FOOTNOTE = re.compile(r"(\d{1,3}|\*{1,3}|†|‡)\s*(?=[^\W\d]|[\"“'(])")
 _AFTER_SIGN = re.compile(r"[⁰¹²³⁴-⁹]$")
@@ -213,12 +215,14 @@ def _words(
     rect = raw.FS_RECTF()
     start = 0
     while start < len(codes):
-        if codes[start] <= 32 and codes[start] != 2:
+        if codes[start] <= 32 and codes[start] != _HYPHEN:
             start += 1
             continue
         stop = start
-        while stop < len(codes) and (codes[stop] > 32 or codes[stop] == 2):
+        while stop < len(codes) and (codes[stop] > 32 or codes[stop] == _HYPHEN):
             stop += 1
+            if codes[stop - 1] in (_HYPHEN, 0xFFFE):  # what follows is on the next line
+                break
         size = raw.FPDFText_GetFontSize(textpage, start)
         xs, ys = [], []
         for i in (start, stop - 1):
@@ -237,8 +241,8 @@ def _words(
 
 
 def _decoded(codes: Sequence[int]) -> str:
-    """Characters of UTF-16 units; PDFium marks a hyphen at a line's end with 2."""
-    text = "".join("-" if code in (2, 0xFFFE) else chr(code) for code in codes)
+    """Characters of UTF-16 units."""
+    text = "".join("-" if code in (_HYPHEN, 0xFFFE) else chr(code) for code in codes)
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "ignore")
 
 
@@ -278,7 +282,8 @@ def _segment(run: Sequence[_Word], textpage: pdfium.PdfTextPage, number: int) ->
             text += word.text
         else:
             text = f"{text} {word.text}" if text else word.text
-    bold = raw.FPDFText_GetFontWeight(textpage, run[0].index) >= 600 or "bold" in _font(textpage, run[0].index)
+    ends = {run[0].index, run[len(run) // 2].index, run[-1].index}
+    bold = all(raw.FPDFText_GetFontWeight(textpage, i) >= 600 or "bold" in _font(textpage, i) for i in ends)
     return _Line(
         clean(text),
         min(word.x0 for word in run),
@@ -384,10 +389,14 @@ def _without_margins(lines: Sequence[_Line], pages: int) -> list[_Line]:
     """Leave out running heads, page numbers, and the lines of a table of contents."""
     keys = Counter(key for key, _ in {(_key(line), line.page) for line in lines if line.margin})
     often = max(min(3, pages), 2, pages * 0.4)
+    texts = Counter(_FOLIO.sub("", line.text) for line in lines)
     kept = []
     for line in lines:
-        running = line.margin and not line.rows and (keys[_key(line)] >= often or _PAGE_NUMBER.fullmatch(line.text))
-        if not running and not _CONTENTS_LINE.search(line.text):
+        bare = _FOLIO.sub("", line.text)
+        # "Chapter 2: Handling 17" repeats the heading on each page of the chapter.
+        chapter = bare != line.text and opens_paragraph(bare) and texts[bare] > 1
+        running = keys[_key(line)] >= often or chapter or _PAGE_NUMBER.fullmatch(line.text)
+        if line.rows or not ((line.margin and running) or _CONTENTS_LINE.search(line.text)):
             kept.append(line)
     return kept
 
@@ -430,7 +439,7 @@ def _blocks(lines: Sequence[_Line]) -> Iterator[Block]:
 def _kind(line: _Line, body: float) -> str:
     if line.size > body * 1.12 and len(line.text) <= 200:
         return "heading"
-    if line.bold and len(line.text) <= 120 and not line.text.endswith((".", ";", ",", ":")):
+    if line.bold and len(line.text) <= 120 and not (line.text[0].islower() or line.text.endswith((".", ";", ",", ":"))):
         return "heading"
     if line.size < body * 0.88:
         return "footnote" if line.low and _FOOTNOTE.match(line.text) else "small"
