@@ -151,14 +151,20 @@ def read_beir(path: Path) -> Documents:
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                try:
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
                     entry = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise DocumentError(f"{path}:{number}: not JSON: {error.msg}") from error
-                yield number, entry
+                    if not isinstance(entry, dict):
+                        raise DocumentError(f"{path}:{number}: not a JSON object; a BEIR corpus has one on each line")
+                    yield number, entry
+    except json.JSONDecodeError as error:
+        raise DocumentError(f"{path}:{number}: not JSON: {error.msg}") from error
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"{path}: not UTF-8; save the file as UTF-8") from error
+    except OSError as error:
+        raise DocumentError(f"{path}: cannot be opened ({error.strerror})") from error
 
 
 def _beir_document(name: str, path: Path) -> Document:

@@ -265,9 +265,10 @@ def test_a_collection_keeps_its_ids_and_gets_metadata(home: Path, tmp_path: Path
     passages = [p for file in library_files(home) for _, ps in file.read(file.path) for p in ps]
     assert [p.id for p in passages] == [f"R{n}" for n in range(5)]
     assert {(p.jurisdiction, p.access, p.as_of, p.undated) for p in passages} == {("AE", "officer", "2024", False)}
-    (folder / "corpus.jsonl").write_text("{broken\n", "utf-8")
-    with pytest.raises(DocumentError, match="not JSON"):
-        add(home, folder, {"jurisdiction": "AE", "id": "other"})
+    for broken, message in ((b"{broken\n", ":1: not JSON"), (b"[1]\n", "not a JSON object"), (b"\xff\n", "not UTF-8")):
+        (folder / "corpus.jsonl").write_bytes(broken)
+        with pytest.raises(DocumentError, match=message):
+            files_of(folder)[0].read(folder / "corpus.jsonl")
 
 
 def test_scanned_pages_are_reported_by_the_build(home: Path, tmp_path: Path) -> None:
