@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: setup run test check lint bench vectors lock browser clean
+.PHONY: setup run test check gate bench vectors lock browser clean
 
 setup: $(VENV)/.installed
 
@@ -33,6 +33,11 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/aeo corpus validate
 
+# Answer quality on the gate's questions, held against evals/baselines/gate.json.
+gate: setup
+	$(BIN)/aeo index update
+	$(BIN)/aeo eval gate
+
 # The browser tests drive a real Chromium; install one where there is none.
 browser: setup
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
@@ -52,6 +57,7 @@ $(VENV)-peers/.installed: requirements-peers.lock
 # After guidance changed: embed what is new and store the vectors beside the notes.
 vectors: setup
 	$(BIN)/python -m indexing.shipped
+	$(BIN)/python -m indexing.multilingual
 
 lock: setup
 	$(BIN)/pip-compile -q -c constraints.in --extra dev --strip-extras --no-emit-find-links --no-emit-index-url --no-emit-trusted-host -o requirements.lock pyproject.toml
