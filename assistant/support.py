@@ -47,7 +47,8 @@ def features(context: Context, code: str) -> tuple[float, ...]:
         sum(weight[term] for term in asked if term in held)
         for held in (frozenset(terms(f"{hit.passage.text} {' '.join(hit.passage.heading_path)}")) for hit in hits[:4])
     )
-    anywhere = sum(weight[term] for term in asked if term in everywhere)
+    numbers = context.index.term_ids(asked)
+    anywhere = sum(weight[term] for term, number in zip(asked, numbers, strict=True) if number in everywhere)
     closeness = max(hit.dense for hit in hits)
     return closeness, context.asked.get(code, closeness), best / total, anywhere / total, float(bool(context.concepts))
 
@@ -64,8 +65,8 @@ def _rarity(index: Index) -> dict[str, float]:
 
 
 @lru_cache(maxsize=256)
-def _terms_of(index: Index, code: str) -> frozenset[str]:
-    return index.terms_of(code)
+def _terms_of(index: Index, code: str) -> frozenset[int]:
+    return index.term_ids_of(code)
 
 
 def confidence(values: tuple[float, ...]) -> float:

@@ -15,6 +15,7 @@ from assistant.references import referred
 from assistant.spelling import corrected
 from assistant.terms import in_english, known
 from corpus.programmes import EU_MEMBERS, programmes
+from indexing.search import Filter
 
 _FOLLOW_UP = re.compile(
     r"^(and|what about|how about|but|so|also|then|ok(ay)?,?|same|or)\b|\b(it|that|this|there|they|them|those|these|one|same|the (first|second|other|latter|former))\b"
@@ -160,8 +161,8 @@ def in_field(context: Context) -> bool:
 
 
 def _near(context: Context) -> bool:
-    best = context.index.search(context.text, 1)
-    return bool(best) and best[0].dense >= NEAR
+    rows = context.index.rows(Filter())
+    return bool(len(rows)) and float(context.index.dense(context.index.embed([context.text])[0], rows).max()) >= NEAR
 
 
 def decline_out_of_scope(context: Context) -> None:

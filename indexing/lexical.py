@@ -71,6 +71,10 @@ class LexicalIndex:
             return np.zeros(self._size, np.float32)
         return np.asarray(self._bm25.get_scores(known), np.float32)
 
+    def numbers(self, query: Sequence[str]) -> list[int | None]:
+        """The vocabulary id of each term; None for terms that no passage holds."""
+        return [self._bm25.vocab_dict.get(term) for term in query]
+
     def idf(self) -> Scores:
         """Inverse document frequency (Lucene's, never negative) by vocabulary id."""
         counts = np.diff(np.asarray(self._bm25.scores["indptr"]))

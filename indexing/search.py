@@ -190,10 +190,15 @@ class Index:
         """Inverse document frequency of every term of the collection."""
         return self._lexical.rarity()
 
-    def terms_of(self, jurisdiction: str) -> frozenset[str]:
-        """All terms of a programme's passages."""
+    def term_ids(self, words: Sequence[str]) -> list[int | None]:
+        """The vocabulary id of each analysed term; None for terms that no passage holds."""
+        return self._lexical.numbers(words)
+
+    def term_ids_of(self, jurisdiction: str) -> frozenset[int]:
+        """Ids of all terms of a programme's passages."""
+        offsets, tokens = self._lexical.offsets, self._lexical.tokens
         rows = self.rows(Filter(frozenset({jurisdiction})))
-        return frozenset(term for row in rows for term in terms(self.store.at(int(row)).text))
+        return frozenset(int(token) for row in rows for token in tokens[offsets[row] : offsets[row + 1]])
 
     def words(self) -> dict[str, int]:
         """Latin-script words of the collection of four letters or more, with the number of passages that hold them."""

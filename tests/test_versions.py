@@ -43,21 +43,25 @@ def test_fifty_kills_leave_a_whole_index(tmp_path: Path, notes: Path) -> None:
     whole.join()
     duration = time.perf_counter() - started
     chance = random.Random(20261122)
-    killed = 0
-    for number in range(KILLS):
-        (notes / "hk" / "extra.md").write_text(_note(number), encoding="utf-8")
+    killed = tries = 0
+    while killed < KILLS:
+        tries += 1
+        assert tries <= 4 * KILLS, "builds end before they can be killed"
+        (notes / "hk" / "extra.md").write_text(_note(tries), encoding="utf-8")
         process = context.Process(target=_build, args=(str(index), str(notes)))
+        started = time.perf_counter()
         process.start()
-        time.sleep(chance.uniform(0, duration))
+        process.join(chance.uniform(0, duration))
         if process.is_alive():
             assert process.pid is not None
             os.kill(process.pid, signal.SIGKILL)
             killed += 1
+        else:  # the machine is quicker than it was: aim earlier
+            duration = min(duration, time.perf_counter() - started)
         process.join()
         opened = Index.open(index)
-        assert opened.search("How many tiers does the Hong Kong programme have?", 3)
+        assert opened.store.documents()
         opened.close()
-    assert killed >= KILLS // 2
     assert verify_index(index) == []
     _build(str(index), str(notes))
     assert not list(index.glob(".building-*"))

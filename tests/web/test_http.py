@@ -426,7 +426,7 @@ def test_the_openapi_description_lists_the_api(client: TestClient) -> None:
     description = client.get("/openapi.json").json()
     assert set(description["paths"]) == {
         *("/v1/ask", "/v1/search", "/v1/passages/{passage_id}", "/v1/documents/{document_id}", "/v1/programmes"),
-        *("/v1/feedback", "/v1/conversations", "/v1/conversations/{conversation_id}"),
+        *("/v1/mra", "/v1/feedback", "/v1/conversations", "/v1/conversations/{conversation_id}"),
         *("/healthz", "/readyz", "/metrics"),
     }
     ask_responses = description["paths"]["/v1/ask"]["post"]["responses"]
