@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+from fastapi.testclient import TestClient
 
 from assistant.answer import Question
 from assistant.service import Assistant
+from integrations.http.app import create_app
 from integrations.slack.blocks import PART
 from integrations.slack.text import parts
 
@@ -67,6 +74,26 @@ async def test_fifty_questions_have_one_answer_everywhere(app: LoopbackSlack, sl
         assert parts(expected.answer, PART)[0] in shown.shown, question
         for citation in expected.citations:
             assert citation.reference[:100].replace("&", "&amp;") in shown.shown, question
+
+
+def test_fifty_questions_have_one_answer_over_http_and_command_line(slack_assistant: SlowAssistant) -> None:
+    settings = slack_assistant.settings
+    plain = Assistant(settings)
+    expected = [comparable(plain.ask(Question(question)).to_json()) for question in QUESTIONS]
+    with TestClient(create_app(settings)) as client:
+        over_http = [client.post("/v1/ask", json={"question": question}).json() for question in QUESTIONS]
+    lines = "".join(json.dumps({"question": question}) + "\n" for question in QUESTIONS)
+    done = subprocess.run(
+        [Path(sys.executable).parent / "aeo", "ask", "--batch", "-", "--json"],
+        input=lines,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "AEO_INDEX": str(settings.index), "AEO_DATABASE_URL": settings.database_url},
+    )
+    on_terminal = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [comparable(answer) for answer in over_http] == expected
+    assert [comparable(answer) for answer in on_terminal] == expected
 
 
 async def test_restricted_passages_never_reach_slack(
