@@ -48,10 +48,9 @@ browser: setup
 bench: setup $(VENV)-peers/.installed
 	$(BIN)/python -m evals.bench --peers-python $(VENV)-peers/bin/python $(if $(BEIR),--beir $(BEIR))
 
-$(VENV)-peers/.installed: requirements-peers.lock
+$(VENV)-peers/.installed: peers.in constraints.in
 	@test -x $(VENV)-peers/bin/python || $(PYTHON) -m venv $(VENV)-peers
-	@$(VENV)-peers/bin/pip install --quiet --retries 1 --timeout 15 --no-deps --index-url https://download.pytorch.org/whl/cpu $$(grep '^torch==' $<) 2>/dev/null || true
-	@$(VENV)-peers/bin/pip install --quiet -r $<
+	@$(VENV)-peers/bin/pip install --quiet -c constraints.in -r peers.in
 	@touch $@
 
 # After guidance changed: embed what is new and store the vectors beside the notes.

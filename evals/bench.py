@@ -1,7 +1,7 @@
 """Side by side in one run: ours, plain LangChain, plain LlamaIndex (`make bench`).
 
 Over the shipped guidance: first build, cold question, warm question. Over a BEIR collection, if one is given: quality, build,
-query times, memory. Peers run in an environment of their own (requirements-peers.lock), each measurement in a process of its
+query times, memory. Peers run in an environment of their own (peers.in), each measurement in a process of its
 own; figures and versions go to standard output as Markdown, for docs/performance.md.
 """
 
