@@ -60,7 +60,7 @@ vectors: setup
 
 lock: setup
 	$(BIN)/pip-compile -q -c constraints.in --extra dev --strip-extras --no-emit-find-links --no-emit-index-url --no-emit-trusted-host -o requirements.lock pyproject.toml
-	sed -i 's/^torch==\([0-9.]*\)+cpu/torch==\1/' requirements.lock
+	sed -i -e 's/^torch==\([0-9.]*\)+cpu/torch==\1/' -e '/^aeo-assistant @/d' requirements.lock
 
 clean:
 	rm -rf $(VENV) $(VENV)-peers var build *.egg-info
