@@ -128,3 +128,33 @@ def test_comparison_and_arrangements(run) -> None:  # type: ignore[no-untyped-de
     found = json.loads(run("mra", "EU", "JP", "--json").stdout)
     assert found["entries"][0]["partners"] == ["JP"]
     assert found["citations"]
+
+
+def test_own_documents_are_added_compared_and_found(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    act = tmp_path / "act.md"
+    act.write_text(
+        "# Customs Act\n\n## Section 27\n\nA zebra trader keeps records for seven years.\n", encoding="utf-8"
+    )
+    index = str(tmp_path / "own")
+    assert run("index", "build", "--index", index).returncode == 0
+    assert (
+        "act: Customs Act (NZ"
+        in run("corpus", "add", str(act), "-j", "NZ", "--access", "officer", "--index", index).stdout
+    )
+    assert "section 27" in run("corpus", "diff", "--index", index).stdout
+    assert run("index", "update", "--index", index).returncode == 0
+    assert "section 27" in run("search", "zebra trader", "-k", "1", "--audience", "officer", "--index", index).stdout
+    assert "section 27" not in run("search", "zebra trader", "-k", "5", "--index", index).stdout
+    assert "Nothing changed." in run("corpus", "diff", "--index", index).stdout
+
+
+def test_what_cannot_be_added_or_fetched_is_one_line(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    for arguments, says in (
+        (("corpus", "add", str(tmp_path / "none.pdf")), "no such file"),
+        (("corpus", "add", "http://127.0.0.1:9/x", "-j", "NZ"), "127.0.0.1"),
+        (("corpus", "fetch", "no-such-publication"), "no publication is called"),
+    ):
+        done = run(*arguments, "--index", str(tmp_path / "own"))
+        assert done.returncode == 1, done.stderr
+        assert says in done.stderr
+        assert "Traceback" not in done.stderr
