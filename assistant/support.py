@@ -93,9 +93,10 @@ def answerable(context: Context) -> None:
     if context.follows_up or referred(context.index, context.text):
         return
     sure = max(confidence(features(context, code)) for code in context.jurisdictions)
+    compared = len(context.jurisdictions) > 1 and bool(context.concepts)  # "compare" itself stands in no provision
     if sure < DOUBT_BELOW and not in_field(context):
         decline_out_of_scope(context)
-    elif sure < DECLINE_BELOW or designation:
+    elif designation or (sure < DECLINE_BELOW and not compared):
         _decline_unsupported(context)
     elif sure < DOUBT_BELOW:
         context.notices.append(say("closest_only", context.language))
