@@ -45,8 +45,8 @@ class ScriptedServer:
         self.requests: list[dict[str, Any]] = []
         self.left = threading.Event()
         """Set when a reader dropped the connection."""
-        self.together = 0
         self.most_together = 0
+        self._open: set[BaseHTTPRequestHandler] = set()
         self._lock = threading.Lock()
         outer = self
 
@@ -58,15 +58,14 @@ class ScriptedServer:
                 request = json.loads(self.rfile.read(length))
                 with outer._lock:
                     outer.requests.append(request)
-                    outer.together += 1
-                    outer.most_together = max(outer.most_together, outer.together)
+                    outer._open.add(self)
+                    outer.most_together = max(outer.most_together, len(outer._open))
                 try:
                     outer._answer(self, outer.script(request))
                 except (BrokenPipeError, ConnectionResetError):
                     outer.left.set()
                 finally:
-                    with outer._lock:
-                        outer.together -= 1
+                    outer._ended(self)
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -80,6 +79,10 @@ class ScriptedServer:
         self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def _ended(self, handler: BaseHTTPRequestHandler) -> None:
+        with self._lock:
+            self._open.discard(handler)
 
     def _answer(self, handler: BaseHTTPRequestHandler, reply: Reply) -> None:
         if reply.status != 200 or reply.body:
@@ -112,6 +115,7 @@ class ScriptedServer:
         handler.wfile.write(_event({"delta": {}, "finish_reason": "stop"}))
         if reply.usage:
             handler.wfile.write(_usage(120, sent // 4))
+        self._ended(handler)  # before the reader can know it, or its next call would count as a second one
         handler.wfile.write(b"data: [DONE]\n\n")
 
     def _pieces(self, reply: Reply) -> Iterator[str]:

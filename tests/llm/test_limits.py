@@ -161,16 +161,17 @@ def test_a_failing_model_is_left_alone(writer: Assistant, server: ScriptedServer
     assert not server.requests
 
 
-def test_concurrency_is_limited(llm_settings: Settings, server: ScriptedServer) -> None:
-    settings = llm_settings.model_copy(update={"llm_concurrency": 2})
+def test_concurrency_is_limited(llm_settings: Settings) -> None:
+    server = ScriptedServer()  # of its own: no call of another test is still open there
+    settings = llm_settings.model_copy(update={"llm_concurrency": 2, "llm_base_url": server.url, "llm_timeout_s": 30})
     caller = Caller(open_model("scripted", settings), settings)
     server.script = lambda request: Reply("word " * 10, pause=0.02)
-    server.most_together = 0
     threads = [threading.Thread(target=caller.complete, args=([("human", f"question {n}")], "test")) for n in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    server.close()
     assert server.most_together == 2
 
 
