@@ -106,11 +106,14 @@ class Comparison:
         head = ["", *(programmes()[code].name for code in self.codes)]
         lines = [_line(head), _line("---" for _ in head)]
         lines += [_line([row.criterion, *(cell.text for cell in row.cells)]) for row in self.rows]
-        listed = "\n".join(
+        return joined(["\n".join(lines), *self.notices, "\n".join(self.sources())])
+
+    def sources(self) -> list[str]:
+        """What the markers stand for, a line each."""
+        return [
             f"[{c.marker}] {programmes()[c.jurisdiction].name}: {c.reference}, as of {c.as_of}. {c.url}"
             for c in self.citations
-        )
-        return joined(["\n".join(lines), *self.notices, listed])
+        ]
 
 
 def compare(topic: str, codes: Sequence[str], index: Index, settings: Settings) -> Comparison:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +131,22 @@ def test_comparison_and_arrangements(run) -> None:  # type: ignore[no-untyped-de
     found = json.loads(run("mra", "EU", "JP", "--json").stdout)
     assert found["entries"][0]["partners"] == ["JP"]
     assert found["citations"]
+
+
+def test_a_comparison_is_a_table_as_wide_as_the_terminal(shipped_index: Path) -> None:
+    screen, terminal = pty.openpty()
+    variables = {"PATH": "/usr/bin:/bin", "AEO_INDEX": str(shipped_index), "COLUMNS": "90", "TERM": "dumb"}
+    subprocess.run([AEO, "compare", "validity", "EU", "KR"], stdout=terminal, env=variables, check=True)
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while piece := os.read(screen, 65536):
+            shown += piece
+    os.close(screen)
+    lines = shown.decode().splitlines()
+    assert lines[0].startswith("┏")
+    assert {len(line) for line in lines if line.startswith(("│", "├"))} == {90}
+    assert any(line.startswith("[1] ") and line.count("https://") == 1 for line in lines)
 
 
 def test_own_documents_are_added_compared_and_found(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 from integrations.cli.common import index_option, json_option, known, open_assistant, print_json
 
 if TYPE_CHECKING:
+    from assistant.compare import Comparison
     from assistant.eligibility import Asked
 
 
@@ -26,8 +28,27 @@ def compare_command(topic: str, codes: tuple[str, ...], as_json: bool, index: Pa
     comparison = compare(topic, known(assistant, codes), assistant.index, assistant.settings)
     if as_json:
         print_json(comparison.to_json())
+    elif sys.stdout.isatty():
+        _show(comparison)
     else:
         click.echo(comparison.to_markdown())
+
+
+def _show(comparison: Comparison) -> None:
+    """The table as wide as the terminal; what goes into a pipe or a file is Markdown."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from corpus.programmes import programmes
+
+    table = Table("", *(programmes()[code].name for code in comparison.codes), show_lines=True)
+    for row in comparison.rows:
+        table.add_row(Text(row.criterion, "bold"), *(Text(cell.text) for cell in row.cells))
+    console = Console(highlight=False)
+    console.print(table)
+    for line in (*comparison.notices, *comparison.sources()):
+        console.print(Text(line), soft_wrap=True)  # an address that is cut in two opens nothing
 
 
 @click.command("mra", epilog="Example: aeo mra EU JP")
