@@ -116,13 +116,20 @@ def _is_provision(token: Token) -> bool:
 
 
 def _unmarked(lines: list[str]) -> str:
-    """Drop the list marker, fold wrapped lines, keep the lines of sub-items."""
+    """Drop the list marker, fold wrapped lines, keep the lines of sub-items.
+
+    A number begins a sub-item only as the next of a list that began with 1: a line may be wrapped before "2024.".
+    """
     kept: list[str] = []
+    items = 0
     for number, line in enumerate(lines):
         stripped = line.strip()
         if number == 0:
             stripped = re.sub(r"^([-*+]|\d+[.)])\s+", "", stripped)
-        is_item = number > 0 and re.match(r"^([-*+]|\d+[.)])\s+", stripped)
+        marker = re.match(r"([-*+]|(\d+)[.)])\s+", stripped) if number else None
+        is_item = marker is not None and marker.group(2) in (None, str(items + 1))
+        if is_item and marker is not None and marker.group(2):
+            items += 1
         if is_item or not kept:
             kept.append(stripped)
         elif stripped:

@@ -53,6 +53,17 @@ def test_a_provision_per_item_and_paragraph() -> None:
     assert (three.status, three.cited) == ("gap", ())
 
 
+def test_a_line_that_begins_with_a_year_is_no_sub_item() -> None:
+    parsed = note(
+        "# T\n\n## Criteria\n\n- In force since 1 April\n  2020. It was signed before. [@act]\n"
+        "- Steps:\n  1. apply;\n  2. wait. [@act]\n"
+    )
+    assert [provision.text for provision in parsed.provisions] == [
+        "In force since 1 April 2020. It was signed before.",
+        "Steps:\n1. apply;\n2. wait.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
