@@ -3,21 +3,26 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+PIP := bin/pip install --quiet --disable-pip-version-check
 
 .PHONY: setup run test check gate bench vectors lock browser clean
 
 setup: $(VENV)/.installed
 
-# torch first: the CPU index has builds of a tenth of the size; where it cannot be reached, PyPI's build is taken.
+# $(call install,VENV,LOCK): torch first, from the CPU index, whose builds are a tenth of the size; where it cannot be reached,
+# PyPI's build is taken.
+define install
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+@echo "Installing $(2) into $(1) (a few minutes the first time) …"
+@$(1)/$(PIP) --retries 1 --timeout 15 --no-deps --index-url https://download.pytorch.org/whl/cpu $$(grep '^torch==' $(2)) 2>/dev/null || true
+@$(1)/$(PIP) -r $(2)
+endef
+
 $(VENV)/.installed: requirements.lock requirements-nodeps.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing dependencies (a few minutes the first time) …"
-	@$(PIP) --retries 1 --timeout 15 --no-deps --index-url https://download.pytorch.org/whl/cpu $$(grep '^torch==' requirements.lock) 2>/dev/null || true
-	@$(PIP) -r requirements.lock
-	@$(PIP) --no-deps -r requirements-nodeps.lock
-	@$(PIP) --no-deps --no-build-isolation --editable .
+	$(call install,$(VENV),requirements.lock)
+	@$(VENV)/$(PIP) --no-deps -r requirements-nodeps.lock
+	@$(VENV)/$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 run: setup
@@ -48,9 +53,8 @@ browser: setup
 bench: setup $(VENV)-peers/.installed
 	$(BIN)/python -m evals.bench --peers-python $(VENV)-peers/bin/python $(if $(BEIR),--beir $(BEIR))
 
-$(VENV)-peers/.installed: peers.in constraints.in
-	@test -x $(VENV)-peers/bin/python || $(PYTHON) -m venv $(VENV)-peers
-	@$(VENV)-peers/bin/pip install --quiet -c constraints.in -r peers.in
+$(VENV)-peers/.installed: requirements-peers.lock
+	$(call install,$(VENV)-peers,requirements-peers.lock)
 	@touch $@
 
 # After guidance changed: embed what is new and store the vectors beside the notes.
@@ -58,9 +62,12 @@ vectors: setup
 	$(BIN)/python -m indexing.shipped
 	$(BIN)/python -m indexing.multilingual
 
+COMPILE := $(BIN)/pip-compile -q -c constraints.in --strip-extras --no-emit-find-links --no-emit-index-url --no-emit-trusted-host
+
 lock: setup
-	$(BIN)/pip-compile -q -c constraints.in --extra dev --strip-extras --no-emit-find-links --no-emit-index-url --no-emit-trusted-host -o requirements.lock pyproject.toml
-	sed -i -e 's/^torch==\([0-9.]*\)+cpu/torch==\1/' -e '/^aeo-assistant @/d' requirements.lock
+	$(COMPILE) --extra dev -o requirements.lock pyproject.toml
+	$(COMPILE) --allow-unsafe -o requirements-peers.lock peers.in
+	sed -i -e 's/^torch==\([0-9.]*\)+cpu/torch==\1/' -e '/^aeo-assistant @/d' requirements.lock requirements-peers.lock
 
 clean:
 	rm -rf $(VENV) $(VENV)-peers var build *.egg-info
