@@ -84,6 +84,7 @@ _ABBREVIATIONS = frozenset(
 )
 _END = re.compile(r"[.!?](?=[\s\"'”’)\]]|$)|[。！？]|\n+")
 _CLOSING = "\"'”’)]"
+_INITIALS = re.compile(r"[^\W\d_](?:\.[^\W\d_])+")
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
@@ -122,6 +123,8 @@ def _ends_sentence(text: str, stop: int) -> bool:
     word = before.group().casefold().rstrip(".") if before else ""
     if word in _ABBREVIATIONS or (len(word) == 1 and word.isalpha()):
         return False
+    if following[0] in ".,;:" or (_INITIALS.fullmatch(word) and following[0].isdigit()):
+        return False  # "(N.T.)).", "6 U.S.C. 961"
     if re.match(r"^\d+$", word) and text[:stop].rstrip().endswith(word) and re.search(r"(^|\n)\s*\d+$", text[:stop]):
         return False  # the number of a list item
     return not following[0].islower()

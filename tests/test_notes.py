@@ -136,6 +136,8 @@ def test_sentences_lose_nothing(text: str) -> None:
     [
         ("See Art. 39(c) and No. 282 of the U.S. Code. It binds.", 2),
         ("The fee is 2.5 %. Pay it.", 2),
+        ("It is codified in 6 U.S.C. 961 to 973. The act binds CBP.", 2),
+        ("The rules of 2016 (Notification 134/2016 (N.T.)). As introduced, duty was due.", 2),
         ("Conditions: e.g. seals, i.e. ISO 17712. (See Annex.) Done.", 3),
         ("高级认证企业每五年复核一次。认证企业不同。", 2),
         ("One rule:\n- (a) first;\n- (b) second.", 3),
