@@ -30,7 +30,7 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 # A pinpoint worth following: an article, section or the like with its number, a form or circular number, 第…条.
 _PINPOINT = re.compile(
-    r"(?:\b(?:art|s|para|rule|reg|annex|standard|criterion|usc|q|item|caa)\s?)[\divx]+[\w.]*(?:\([\w]{1,4}\))*"
+    r"\b(?:art|s|para|rule|reg|annex|standard|criterion|usc|q|item|caa)(?:\s?(?=\d)|\s(?=[ivx]+\b))[\divx]+[\w.]*(?:\([\w]{1,4}\))*"
     r"|\b\d+/\d{4}\b|\bcaa\d+\b|第[一二三四五六七八九十百\d]+[条條]"
 )
 

@@ -64,6 +64,7 @@ def test_mentions_point_into_the_text(text: str) -> None:
         ("Circular 33/2016 para 3.2.1", ["33/2016", "para 3.2.1"]),
         ("第十二条", ["第十二条"]),
         ("How long is 3 years?", []),
+        ("What must be ready before I go on site? Six sites.", []),
     ],
 )
 def test_pinpoints_are_read(text: str, found: list[str]) -> None:
