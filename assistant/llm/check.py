@@ -254,6 +254,12 @@ _NO_CLAIM = re.compile(
 )
 
 
+_PERSON = re.compile(
+    r"(?<![\w.])(I|we|our|my|us|ours|mine|myself|ourselves)(?![\w.])|\b(you should|you could|you can sue|your best)\b",
+    re.I,
+)
+
+
 def _malformed(text: str) -> str | None:
     """Why a text is no sentence of an answer, or None."""
     if len(text) > LONGEST:
@@ -268,7 +274,7 @@ def _malformed(text: str) -> str | None:
         return "a question"
     if text.rstrip().endswith(":"):
         return "an introduction"
-    if _NO_CLAIM.search(text):
+    if _NO_CLAIM.search(text) or _PERSON.search(text):
         return "speaks of itself and not of a provision"
     if detect(text) != "en":
         return "not in English, so it cannot be checked"

@@ -26,9 +26,7 @@ _MAY = re.compile(
     r"|choose|if (it|they) wish(es)?)\b",
     re.I,
 )
-_ALWAYS = re.compile(
-    r"\b(only|all|every|always|solely|exclusively|any|each|both|automatically|whole|entire(ly)?)\b", re.I
-)
+_ALWAYS = re.compile(r"\b(all|every|always|any|each|both|automatically|whole|entire(ly)?)\b", re.I)
 _AT_MOST = re.compile(r"\b(at most|at the latest|within|up to|maximum|under|below|less than|fewer than)\b", re.I)
 _AT_LEAST = re.compile(r"\b(at least|minimum|or more|more than|over|above|exceed(s|ing)?)\b", re.I)
 
@@ -63,12 +61,13 @@ def mismatches(sentence: str, found: str, passage: str, jurisdiction: str, known
         *_wrong_designation(sentence, f"{passage} {known}"),
         *_wrong_polarity(sentence, found),
         *_left_open(sentence, found),
+        *_hedges(sentence, found),
         *_wrong_modality(sentence, clause, found),
         *_wrong_bound(sentence, found),
         *_rival_words(sentence, found, jurisdiction),
         *_critical_words(sentence, f"{found} {names(jurisdiction)} {known}"),
         *_wrong_actor(sentence, found),
-        *_changed_words(sentence, found, f"{found} {names(jurisdiction)} {known}"),
+        *_changed_words(sentence, found, f"{found} {names(jurisdiction)} {known}", f"{names(jurisdiction)} {known}"),
         *_exception_as_rule(sentence, found),
         *_far_figures(sentence, found, jurisdiction),
     ]
@@ -187,7 +186,7 @@ def _segments(found: str) -> list[str]:
 
 
 _ATTRIBUTION = re.compile(
-    r"\b(according to|as (named|transcribed|reported|listed|stated|far as)|in the (firm|authority)\b)[^,;.]*", re.I
+    r"\b(according to|as (named|transcribed|reported|listed|stated|far as)|in the (firm|authority)\b)[^,;:.]*", re.I
 )
 
 
@@ -214,7 +213,28 @@ def _misplaced_figures(sentence: str, found: str, jurisdiction: str) -> list[str
     elsewhere = sum(term in beside and term not in here for term in wanted)
     if elsewhere and elsewhere > sum(term in here for term in wanted):
         return [f"{', '.join(sorted(own))} stands beside other words in the passage"]
+    if taken := [term for term in wanted if term not in here and term in _next_to_others(found, own)]:
+        return [f"'{taken[0]}' stands beside another figure than {', '.join(sorted(own))} in the passage"]
     return _crossed(own, [kinds for _, kinds in bound])
+
+
+_NEAR_FIGURE = 3
+"""Content words before a figure that it is read with."""
+
+
+def _next_to_others(found: str, own: dict[str, str]) -> frozenset[str]:
+    """Words shortly before a later figure that the sentence does not have, of a kind that it has."""
+    near: set[str] = set()
+    passed = False
+    for piece in _segments(found):
+        kinds = _kinds(piece)
+        passed = passed or bool(kinds.keys() & own.keys())
+        if kinds.keys() & own.keys() or not passed:
+            continue  # what stands before may be the subject of both
+        for match in re.finditer(r"[A-Za-z-]*\d[\w.,/-]*", piece):
+            if any(kinds.get(figure) in own.values() for figure in figures(match.group())):
+                near |= set(terms(piece[: match.start()])[-_NEAR_FIGURE:])
+    return frozenset(near - _UNITS)
 
 
 def _crossed(own: dict[str, str], bound: list[dict[str, str]]) -> list[str]:
@@ -266,6 +286,9 @@ _UNITS = frozenset({"day", "month", "year", "week", "hour"})
 _DESIGNATION = re.compile(r"\b([A-Z][a-z]+)s? (?:No\.? )?([A-Z]?\d[\w./()]*|[A-Z]\b)")
 
 
+_GRADE = re.compile(r"\b([A-E]{1,3}[+-]?) or (?:above|below|higher|better|lower)\b")
+
+
 def _wrong_designation(sentence: str, known: str) -> list[str]:
     """A "Budget 2020" where the passage has "Budget 2021", "Level 1" for "Level 2", "Part B" for "Part A"."""
     said = {(m.group(1), m.group(2).rstrip(".,;)")) for m in _DESIGNATION.finditer(sentence)}
@@ -277,32 +300,37 @@ def _wrong_designation(sentence: str, known: str) -> list[str]:
         if word in words
         and not re.search(rf"\b{word}s? (?:[\d./()A-Z,-]+ |to |and |or |No\.? ){{0,6}}{re.escape(figure)}(?!\w)", known)
     ]
+    graded = {m.group(1) for m in _GRADE.finditer(sentence)}
+    if graded and (others := {m.group(1) for m in _GRADE.finditer(known)}) and graded - others:
+        wrong.append(f"grade {min(graded - others)}")
     return [f"{', '.join(wrong)} is not in the passage"] if wrong else []
 
 
 _SCOPE = 4
 """Content words after a negation that it covers."""
+_NEAR_SCOPE = 3
+"""Those that one negation of a sentence and one of its evidence must share a word in."""
 
 
 def _denied(text: str, scope: int) -> list[str]:
     """Content words that stand under a negation: the next `scope` ones of its clause."""
-    found: list[str] = []
-    plain = bounded(text)
-    for match in _NEGATION.finditer(plain):
-        rest = _CLAUSE.split(plain[match.end() :])[0]
-        stop = re.search(r"[.!?](\s|$)", rest)
-        after = terms(rest[: stop.start()] if stop else rest)[:scope]
-        found += after or terms(plain[: match.start()])[-1:]  # "need not", "it does not"
-    return found
+    return [term for one in _denials(text, scope) for term in one]
 
 
 def _wrong_polarity(sentence: str, found: str) -> list[str]:
-    said, held = _denied(sentence, _SCOPE), widened(_denied(found, _SCOPE + 2))
     negated = bool(_NEGATION.search(bounded(sentence)))
     if negated and not _NEGATION.search(bounded(found)):
         return ["denies what the passage does not deny"]
+    held = widened(_denied(found, _SCOPE + 2))
+    said = _denied(sentence, _SCOPE)
     if negated and said and not any(term in held for term in said):
         return ["denies what the passage does not deny"]
+    for one in _denials(sentence, _SCOPE):
+        close = widened(_denied(found, _NEAR_SCOPE))
+        if one and not any(term in close for term in one[:_NEAR_SCOPE]):
+            return [f"denies what the passage does not deny ({', '.join(one[:2])})"]
+    if negated and (wide := _denied_too_much(sentence, found)):
+        return [f"denies what the passage does not deny ({wide})"]
     for a, b in sentence_spans(found) if not negated else ():
         affirmed = _affirmed(found[a:b])
         denied = set(_denied(found[a:b], 2))
@@ -310,6 +338,33 @@ def _wrong_polarity(sentence: str, found: str) -> list[str]:
         if left:
             return [f"leaves out a negation of the passage ({', '.join(left)})"]
     return []
+
+
+def _denials(text: str, scope: int) -> list[list[str]]:
+    """For each negation of a text the content words under it."""
+    plain = bounded(text)
+    found: list[list[str]] = []
+    for match in _NEGATION.finditer(plain):
+        rest = _CLAUSE.split(plain[match.end() :])[0]
+        stop = re.search(r"[.!?](\s|$)", rest)
+        reach = 2 if match.group().casefold() == "without" else scope
+        found.append(
+            terms(rest[: stop.start()] if stop else rest)[:reach] or terms(plain[: match.start()])[-1:]
+        )  # need not
+    return found
+
+
+def _denied_too_much(sentence: str, found: str) -> str | None:
+    """What stands after "or" under a negation, which the passage has and denies nowhere."""
+    never = widened(_denied(found, 99))
+    has = set(terms(found))
+    for match in _NEGATION.finditer(sentence):
+        rest = re.split(r"[.;:]", sentence[match.end() :])[0]
+        _, either, second = rest.partition(" or ")
+        for term in terms(second) if either else ():
+            if term in has and term not in never and term not in lists().plain:
+                return term
+    return None
 
 
 def _affirmed(text: str) -> frozenset[str]:
@@ -321,23 +376,107 @@ def _affirmed(text: str) -> frozenset[str]:
     return frozenset(kept)
 
 
+def _best_sentence(sentence: str, found: str) -> str:
+    """The evidence's sentence, or its part between semicolons, that shares most words with the sentence."""
+    wanted = set(content(sentence))
+    pieces = [piece for a, b in sentence_spans(found) for piece in found[a:b].split(";") if piece.strip()]
+    return max(pieces, key=lambda piece: len(wanted & widened(terms(piece))), default=found)
+
+
 def _left_open(sentence: str, found: str) -> list[str]:
-    open_words = re.search(r"\bwhether\b([^.;]*)", found, re.I)
-    if open_words is None or re.search(r"\b(whether|if|not|unclear|unknown)\b", sentence, re.I):
-        return []
-    if not re.search(r"\b(not found|unclear|unknown|not known|could not|not stated|not say)\b", found, re.I):
-        return []
-    wanted = content(sentence)
-    held = widened(terms(open_words.group()))
-    return ["states what the passage leaves open"] if sum(term in held for term in wanted) >= 1 else []
+    """States as so what the passage only asks, checks or does not know: "whether …"."""
+    for match in re.finditer(r"([^.;]*)\bwhether\b([^.;,]*)", found, re.I):
+        if re.search(r"\b(whether|if|unclear|unknown)\b", sentence, re.I):
+            return []
+        unknown = re.search(
+            r"\b(not found|unclear|unknown|not known|could not|not stated|not say|not confirmed)\b", found, re.I
+        )
+        asked = [term for term in terms(match.group(2)) if term not in lists().plain]
+        held = widened(terms(sentence))
+        shared = sum(term in held for term in asked)
+        if unknown and shared and not re.search(r"\bnot\b", sentence, re.I):
+            return ["states what the passage leaves open"]
+        asking = [term for term in terms(match.group(1)) if term in lists().verbs]
+        if asked and shared >= 0.6 * len(asked) and asking and not any(verb in held for verb in asking):
+            return ["states what the passage only asks"]
+    return []
+
+
+_HEDGE = re.compile(
+    r"\b(usually|normally|typically|generally|often|mostly|likely|probably|perhaps|possibly|about(?= \d)|around(?= \d)"
+    r"|approximately|roughly|as a rule|in (?:most|many|some) cases|in general|tends? to|well (?:within|before|under)"
+    r"|in practice|almost|nearly|at once|immediately|guaranteed?|certainly|definitely)\b",
+    re.I,
+)
+
+
+def _hedges(sentence: str, found: str) -> list[str]:
+    """A "usually" or a "certainly" that the passage does not say."""
+    said = {match.group().casefold() for match in _HEDGE.finditer(sentence)}
+    held = {match.group().casefold() for match in _HEDGE.finditer(found)}
+    if said and not held:
+        return [f"says '{min(said)}' where the passage does not"]
+    return []
+
+
+_SHOULD = re.compile(r"\b(should|recommend\w*|encouraged?|advisable|ought|expected to|preferabl\w+)\b", re.I)
+_STRICT = re.compile(
+    r"\b(must|shall|(?:is|are|be) required|requires?|mandatory|obliged|obligatory|compulsory|has to|have to)\b", re.I
+)
+
+
+_OPEN = re.compile(
+    rf"{_MAY.pattern}|\\b(eligible|entitled|qualif\\w+|option\\w*|opportunity|right to|open to|if|access to|ways?|not|no)\\b",
+    re.I,
+)
+_MODALS = {
+    "must": "must", "shall": "must", "has to": "must", "have to": "must", "should": "should",
+    "may": "may", "can": "may", "could": "may", "might": "may",
+}  # fmt: skip
+
+
+def _modal_verbs(text: str) -> dict[str, set[str]]:
+    """The first words after each modal verb of a text, and the modal's force."""
+    found: dict[str, set[str]] = {}
+    for match in re.finditer(rf"\b({'|'.join(_MODALS)})\b((?: not| also| only| be)*) (\w+)", text, re.I):
+        for term in terms(match.group(3)):
+            found.setdefault(term, set()).add(_MODALS[match.group(1).casefold()])
+    return found
+
+
+def _other_modal(sentence: str, found: str) -> str | None:
+    """A verb that the passage uses with "should" and the sentence with "must", also as the second of two verbs."""
+    held = _modal_verbs(found)
+    for verb, forces in held.items():
+        for match in re.finditer(r"\w+", sentence):
+            if terms(match.group()) != [verb]:
+                continue
+            before = [
+                m.group().casefold()
+                for m in re.finditer(rf"\b(?:{'|'.join(_MODALS)})\b", sentence[: match.start()], re.I)
+            ]
+            if before and _MODALS[before[-1]] not in forces and len(terms(sentence[: match.start()])) < 14:
+                return match.group()
+    return None
 
 
 def _wrong_modality(sentence: str, clause: str, found: str) -> list[str]:
     must, may = bool(_MUST.search(sentence)), bool(_MAY.search(sentence))
     near_must, near_may = bool(_MUST.search(clause)), bool(_MAY.search(clause))
+    best = _best_sentence(sentence, found)
+    if _STRICT.search(sentence) and _SHOULD.search(best) and not _STRICT.search(best):
+        return ["says 'must' where the passage says 'should'"]
+    if _SHOULD.search(sentence) and not _SHOULD.search(found) and _STRICT.search(best):
+        return ["says 'should' where the passage says 'must'"]
+    if verb := _other_modal(sentence, found):
+        return [f"gives '{verb}' another force than the passage"]
+    if re.search(r"\b(will|going to)\b", sentence, re.I) and _MAY.search(best) and not re.search(r"\bwill\b", best):
+        return ["says 'will' where the passage says 'may'"]
+    if near_may and not near_must and not must and not _OPEN.search(sentence):
+        return ["leaves out 'may'"]
     if must and not may and near_may and not near_must:
         return ["says 'must' where the passage says 'may'"]
-    if may and not must and near_must and not near_may:
+    if may and not must and (near_must or _STRICT.search(best)) and not near_may and not _MAY.search(best):
         return ["says 'may' where the passage says 'must'"]
     if must and not _MUST.search(found) and _MAY.search(found):
         return ["says 'must' where the passage says 'may'"]
@@ -357,6 +496,10 @@ def _wrong_modality(sentence: str, clause: str, found: str) -> list[str]:
         and not re.search(r"\b(just|unless|not|except|no other|limited|without|cannot)\b", sentence, re.I)
     ):
         return ["leaves out 'only'"]
+    if re.search(r"\bthe same\b", sentence) and not re.search(
+        r"\b(same|identical|equal|equally|both|also|too)\b", found
+    ):
+        return ["says 'the same' where the passage does not"]
     total = re.search(r"\b(all|every|always|both|any|automatically)\b", sentence, re.I)
     if total and not _ALWAYS.search(found):
         return [f"says '{total.group().casefold()}' where the passage does not"]
@@ -404,7 +547,7 @@ def _actors(text: str) -> set[str]:
     """Who stands next before each verb of duty or action, in one spelling each."""
     found: set[str] = set()
     for verb in _MODAL.finditer(text):
-        before = text[max(0, verb.start() - 60) : verb.start()]
+        before = text[max(0, verb.start() - 90) : verb.start()]
         named = list(_ACTORS.finditer(before))
         if named:
             found.add(_actor(named[-1].group()))
@@ -428,23 +571,33 @@ def _wrong_actor(sentence: str, found: str) -> list[str]:
 
 NEAR_COPY = 0.6
 """Share of a sentence's words, in order, that a sentence of the passage has: from there on each change counts."""
-_DUTIES = (frozenset(("must", "shall", "should")), frozenset(("may", "can", "could", "might")))
+CLOSE_COPY = 0.7
+"""From there on a word counts as changed even where another part of the passage has it."""
+_TURNED = tuple(
+    frozenset(words.split())
+    for words in ("must shall", "should", "may can could might", "all", "each every", "some", "most")
+)
+"""Little words that may not take each other's place in a copy."""
 
 
-def _changed_words(sentence: str, found: str, known: str) -> list[str]:
+def _changed_words(sentence: str, found: str, known: str, naming: str) -> list[str]:
     """A copy of the passage's sentence in which a word was put in place of another."""
     said = _plain_words(sentence)
     for a, b in sentence_spans(found):
         own = _plain_words(found[a:b])
         matcher = difflib.SequenceMatcher(None, own, said, autojunk=False)
-        if sum(block.size for block in matcher.get_matching_blocks()) < NEAR_COPY * len(said):
+        alike = sum(block.size for block in matcher.get_matching_blocks()) / max(len(said), 1)
+        if alike < NEAR_COPY:
             continue
+        close = alike >= CLOSE_COPY
         common = {word for word in own if word in said and re.search(r"[a-z/].*\d|\d.*[a-z/]", word)}  # C117, 33/2016
         if [word for word in own if word in common] != [word for word in said if word in common]:
             return ["has the figures of a sentence of the passage in another order"]
         for kind, i1, i2, j1, j2 in matcher.get_opcodes():
             if kind == "replace" and i2 - i1 <= 3 and (changed := _another(own[i1:i2], said[j1:j2], known)):
                 return [f"has '{changed}' where the passage has '{' '.join(own[i1:i2])}'"]
+            if kind == "replace" and close and (moved := _moved(own[i1:i2], said[j1:j2], naming)):
+                return [f"has '{moved}' where the passage has '{' '.join(own[i1:i2])}'"]
     return []
 
 
@@ -453,13 +606,22 @@ def _plain_words(text: str) -> list[str]:
 
 
 def _another(own: list[str], said: list[str], known: str) -> str | None:
-    """The first word said that the passage does not know, or that turns a duty into a choice or back."""
+    """The first word said that the passage does not know, or that turns a duty into a choice, all into some."""
     held = widened(terms(known))
     for word in said:
-        turned = any(word in one and other & set(own) for one, other in (_DUTIES, _DUTIES[::-1]))
+        turned = any(word in one and other & set(own) for one in _TURNED for other in _TURNED if other is not one)
         if turned or any(stem not in held and stem not in lists().plain for stem in terms(word)):
             return word
     return None
+
+
+def _moved(own: list[str], said: list[str], naming: str) -> str | None:
+    """The first word said that is neither in the place it takes nor a name of the programme."""
+    stems = [stem for word in own for stem in terms(word)]
+    if not stems or len(own) > 6:
+        return None
+    held = widened([*stems, *terms(naming)])
+    return next((w for w in said if any(stem not in held and stem not in lists().plain for stem in terms(w))), None)
 
 
 _EXCEPTION = re.compile(r"\b(?:except|unless|other than|with the exception of|but not)\b([^;.]*)", re.I)
@@ -472,7 +634,7 @@ def _exception_as_rule(sentence: str, found: str) -> list[str]:
         return [f"says '{also.group().casefold()}' where the passage does not"]
     if _EXCEPTION.search(sentence) or _NEGATION.search(bounded(sentence)):
         return []
-    wanted = set(content(sentence))
+    wanted = widened(terms(sentence))
     for match in _EXCEPTION.finditer(found):
         excepted = [term for term in dict.fromkeys(terms(match.group(1))) if term not in lists().plain]
         if excepted and sum(term in wanted for term in excepted) >= 0.6 * len(excepted):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assistant.llm.mismatches import closest, mismatches
+from assistant.llm.relations import broken_relations
 from assistant.llm.wording import content, coverage, names, novel, widened
 from indexing.analysis import terms
 from indexing.sentences import sentence_spans
@@ -54,7 +55,10 @@ def evidence(sentence: str, passage: str, jurisdiction: str, embed: Embed, known
     spans = sentence_spans(passage)
     chosen = _chosen(sentence, passage, spans)
     found = " ".join(passage[a:b] for a, b in chosen)
-    faults = mismatches(sentence, found, passage, jurisdiction, known)
+    faults = [
+        *mismatches(sentence, found, passage, jurisdiction, known),
+        *broken_relations(sentence, found, jurisdiction),
+    ]
     if faults:
         return Evidence(chosen, 0.0, tuple(faults))
     held = f"{found} {names(jurisdiction)} {known}"

@@ -19,6 +19,7 @@ class Words:
 
     plain: frozenset[str]
     critical: frozenset[str]
+    verbs: frozenset[str]
     synonyms: tuple[frozenset[str], ...]
     rivals: tuple[frozenset[str], ...]
 
@@ -30,6 +31,7 @@ def lists() -> Words:
     return Words(
         frozenset(data["plain"].split()),
         frozenset(data["critical"].split()),
+        frozenset(data["verbs"].split()),
         tuple(frozenset(group.split()) for group in data["synonyms"]),
         tuple(frozenset(group.split()) for group in data["rivals"]),
     )
@@ -92,7 +94,7 @@ class _Held(frozenset[str]):
 
 
 def _family(word: str) -> str:
-    return word[:6] if len(word) > 6 else word[:5]
+    return word[:6]
 
 
 @lru_cache(maxsize=4096)

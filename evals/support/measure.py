@@ -1,6 +1,7 @@
 """Figures of the support measure on the labelled sentences: `python -m evals.support.measure [--svg FILE]`.
 
-The threshold was set on the calibration half; the held-out passages were written afterwards and looked at once.
+The checks and the threshold were made on the calibration part. The sentences of the held-out part were written before any
+check was changed, over other provisions; of them only the totals were looked at.
 """
 
 from __future__ import annotations

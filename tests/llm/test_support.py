@@ -15,7 +15,7 @@ def found() -> list[Judged]:
 
 
 def test_the_set_is_large_and_balanced(found: list[Judged]) -> None:
-    assert len(found) >= 300
+    assert len(found) >= 900
     assert 0.35 < sum(item.supported for item in found) / len(found) < 0.65
 
 
@@ -28,12 +28,12 @@ def test_rates_at_the_threshold(found: list[Judged]) -> None:
     calibration = [item for item in found if item.split == "calibration"]
     held_out = [item for item in found if item.split == "held-out"]
     kept, passed = rates(calibration, THRESHOLD)
-    assert kept >= 0.80
-    assert passed <= 0.05
+    assert kept >= 0.72
+    assert passed <= 0.04
     kept, passed = rates(held_out, THRESHOLD)
-    assert kept >= 0.80
-    assert passed <= 0.15
-    assert area(held_out) >= 0.88
+    assert kept >= 0.50
+    assert passed <= 0.18
+    assert area(held_out) >= 0.68
 
 
 @pytest.mark.parametrize(
