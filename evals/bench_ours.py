@@ -1,18 +1,38 @@
-"""Our side of `evals.bench`, each measurement in a process of its own: warm answers, a build that embeds, a BEIR collection."""
+"""Our side of `evals.bench`, each measurement in a process of its own.
+
+    python -m evals.bench_ours build FOLDER                 embed the whole shipped guidance
+    python -m evals.bench_ours warm INDEX QUESTIONS.json    whole answers
+    python -m evals.bench_ours serve INDEX QUESTIONS.json   memory of `aeo serve` after 1,000 questions
+    python -m evals.bench_ours beir-build|beir FOLDER BEIR  a BEIR collection
+
+Figures go to standard output as one JSON object.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import resource
+import socket
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.request import Request, urlopen
 
 import numpy as np
 
-Rows = list[tuple[str, str]]
+if TYPE_CHECKING:
+    from indexing.sources import SourceFile
+
+Figures = dict[str, float]
+
+SERVED = 1000
+"""Questions after which the memory of `aeo serve` is read."""
 
 
 def memory_mb() -> float:
@@ -20,16 +40,34 @@ def memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def warm(index: Path) -> Rows:
-    """Whole answers over the shipped guidance, one after the other, after twenty to warm up; then memory after 1,000."""
+def build(folder: Path) -> Figures:
+    """A build that embeds everything: what peers do, too."""
+    from indexing.sources import collection
+
+    return _build(folder, collection(None, folder))
+
+
+def _build(folder: Path, files: Sequence[SourceFile]) -> Figures:
+    from indexing.build import build_index
+
+    started, used = time.perf_counter(), time.process_time()
+    build_index(folder, files)
+    return {
+        "build_s": time.perf_counter() - started,
+        "build_cpu_s": time.process_time() - used,
+        "build_mb": memory_mb(),
+    }
+
+
+def warm(index: Path, questions: Path) -> Figures:
+    """Whole answers over the shipped guidance, one after the other, after twenty to warm up."""
     from assistant.answer import Question
     from assistant.service import Assistant
     from assistant.settings import Settings
-    from evals.questions import load_questions
 
+    texts = json.loads(questions.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as folder:
         assistant = Assistant(Settings(index=index, database_url=f"sqlite:///{folder}/bench.sqlite3"))
-        texts = [q.question for q in load_questions("dev", ("core",)) if q.language == "en" and not q.history]
         for text in texts[:20]:
             assistant.ask(Question(text))
         times: list[float] = []
@@ -37,59 +75,86 @@ def warm(index: Path) -> Rows:
             started = time.perf_counter()
             assistant.ask(Question(text))
             times.append(1000 * (time.perf_counter() - started))
-        while len(times) < 1000:
-            assistant.ask(Question(texts[len(times) % len(texts)]))
-            times.append(times[-1])
-    p50, p95 = np.percentile(times[: len(texts)], [50, 95])
-    return [
-        ("warm question p50 / p95", f"{p50:.0f} / {p95:.0f} ms"),
-        ("memory after 1,000 questions", f"{memory_mb():.0f} MB"),
-    ]
+    p50, p95 = np.percentile(times, [50, 95])
+    return {"p50_ms": float(p50), "p95_ms": float(p95), "query_mb": memory_mb()}
 
 
-def build(folder: Path) -> Rows:
-    """A build that embeds everything, and an update after one note changed."""
-    import shutil
+def serve(index: Path, questions: Path) -> Figures:
+    """Resident memory of a server process, and the time of a question over HTTP."""
+    texts = json.loads(questions.read_text(encoding="utf-8"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {"AEO_INDEX": str(index), "AEO_DATABASE_URL": f"sqlite:///{folder}/bench.sqlite3"}
+        command = [str(Path(sys.executable).parent / "aeo"), "serve", "--port", str(port)]
+        server = subprocess.Popen(
+            command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            _await(f"http://127.0.0.1:{port}/readyz")
+            started = time.perf_counter()
+            for asked in range(SERVED):
+                body = json.dumps({"question": texts[asked % len(texts)]}).encode()
+                headers = {"Content-Type": "application/json"}
+                urlopen(Request(f"http://127.0.0.1:{port}/v1/ask", body, headers), timeout=30).read()
+            seconds = time.perf_counter() - started
+            resident = subprocess.check_output(["ps", "-o", "rss=", "-p", str(server.pid)], text=True)
+        finally:
+            server.terminate()
+            server.wait()
+    return {"serve_mb": int(resident) / 1024, "serve_ms": 1000 * seconds / SERVED}
 
-    from corpus.loader import NOTES
-    from indexing.build import build_index
-    from indexing.sources import note_files
 
-    notes = folder / "notes"
-    shutil.copytree(NOTES, notes)
-    started = time.perf_counter()
-    build_index(folder / "index", note_files(notes))
-    built = time.perf_counter() - started
-    note = next((notes / "hk").glob("*.md"))
-    note.write_text(note.read_text(encoding="utf-8").replace("- ", "- In short: ", 1), encoding="utf-8")
-    started = time.perf_counter()
-    build_index(folder / "index", note_files(notes), update=True)
-    changed = time.perf_counter() - started
-    return [
-        ("first build, embedding all", f"{built:.1f} s"),
-        ("update, one note changed", f"{changed:.2f} s ({changed / built:.1%} of a build)"),
-    ]
+def _await(url: str) -> None:
+    for _ in range(300):
+        try:
+            urlopen(url, timeout=5).close()
+            return
+        except (URLError, OSError):
+            time.sleep(0.1)
+    raise SystemExit("aeo serve did not become ready within 30 seconds")
 
 
-def beir(folder: Path, source: Path) -> Rows:
-    """Build time, quality and query times over a BEIR collection."""
-    from evals.retrieval import retrieval
-    from indexing.build import build_index
+def beir_build(folder: Path, source: Path) -> Figures:
+    """An index of a BEIR collection."""
     from indexing.sources import beir_files
 
-    started = time.perf_counter()
-    build_index(folder / "beir", beir_files(source))
-    built = time.perf_counter() - started
-    scores = retrieval(source, folder / "beir")
-    return [
-        ("BEIR build", f"{built:.0f} s"),
-        ("BEIR Recall@10 / MAP@10", f"{scores.recall:.3f} / {scores.map:.3f}"),
-        ("BEIR query p50 / p95", f"{scores.p50_ms:.0f} / {scores.p95_ms:.0f} ms"),
-        ("BEIR peak memory", f"{memory_mb():.0f} MB"),
-    ]
+    return _build(folder, beir_files(source))
 
 
-MEASURES: dict[str, Callable[..., Rows]] = {"warm": warm, "build": build, "beir": beir}
+def beir(folder: Path, source: Path) -> Figures:
+    """Quality and query times over a BEIR collection; then the quality of the fused order, in which nothing is learned."""
+    from evals.retrieval import retrieval
+    from indexing.ranking import fuse
+    from indexing.search import Filter, Hit, Index
+
+    def fused(index: Index, text: str, k: int) -> list[Hit]:
+        rows = index.rows(Filter())
+        lexical, dense = index.lexical(text, rows), index.dense(index.embed([text])[0], rows)
+        return index.hits(rows, fuse(lexical, dense), lexical, dense, k)
+
+    scores = retrieval(source, folder)
+    memory = memory_mb()
+    unlearned = retrieval(source, folder, search=fused)
+    return {
+        "recall": scores.recall,
+        "map": scores.map,
+        "p50_ms": scores.p50_ms,
+        "p95_ms": scores.p95_ms,
+        "query_mb": memory,
+        "fused_recall": unlearned.recall,
+        "fused_map": unlearned.map,
+    }
+
+
+MEASURES: dict[str, Callable[..., Figures]] = {
+    "build": build,
+    "warm": warm,
+    "serve": serve,
+    "beir-build": beir_build,
+    "beir": beir,
+}
 
 if __name__ == "__main__":
     print(json.dumps(MEASURES[sys.argv[1]](*(Path(argument) for argument in sys.argv[2:]))))

@@ -31,6 +31,17 @@ DEPTH = 30
 """Parts that are asked for over a BEIR collection: several may be of one passage, and ten passages are judged."""
 TIMED = 200
 """Questions of a BEIR collection whose time is taken."""
+VERSIONS = (
+    "chromadb",
+    "langchain-chroma",
+    "langchain-core",
+    "langchain-huggingface",
+    "langchain-text-splitters",
+    "llama-index-core",
+    "sentence-transformers",
+    "torch",
+    "transformers",
+)
 
 Figures = dict[str, float]
 Search = Callable[[Any, str, int], list[str]]
@@ -103,9 +114,13 @@ PEERS = {
 
 
 def build(peer: Peer, folder: Path, documents: Sequence[tuple[str, str]]) -> Figures:
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     peer.build(folder, documents)
-    return {"build_s": time.perf_counter() - started, "build_mb": memory_mb()}
+    return {
+        "build_s": time.perf_counter() - started,
+        "build_cpu_s": time.process_time() - used,
+        "build_mb": memory_mb(),
+    }
 
 
 def times(peer: Peer, folder: Path, queries: Sequence[str], k: int) -> Figures:
@@ -181,9 +196,7 @@ def measured(peer: Peer, measure: str, folder: Path, argument: str) -> Figures:
 
 def main() -> None:
     if sys.argv[1] == "versions":
-        names = ("chromadb", "langchain-chroma", "langchain-core", "langchain-huggingface", "langchain-text-splitters")
-        names += ("llama-index-core", "sentence-transformers", "torch", "transformers")
-        print(json.dumps({name: version(name) for name in names}))
+        print(json.dumps({name: version(name) for name in VERSIONS}))
         return
     peer, measure, folder, argument = PEERS[sys.argv[1]], sys.argv[2], Path(sys.argv[3]), sys.argv[4]
     if measure == "ask":

@@ -14,7 +14,7 @@ import numpy as np
 from ir_measures import AP, R
 
 from evals.questions import EvalError
-from indexing.search import Index
+from indexing.search import Hit, Index
 
 DEPTH = 10
 
@@ -40,9 +40,12 @@ class RetrievalScores:
 
 
 def retrieval(
-    beir_dir: Path, index_dir: Path, progress: Callable[[str, int, int], None] = lambda step, done, total: None
+    beir_dir: Path,
+    index_dir: Path,
+    progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+    search: Callable[[Index, str, int], list[Hit]] = Index.search,
 ) -> RetrievalScores:
-    """Search an index of the collection for each judged question, one after the other.
+    """Search an index of the collection for each judged question, one after the other, as `search` does it.
 
     Raises:
         EvalError: files of the collection are missing or malformed, or the index is of another collection.
@@ -56,13 +59,13 @@ def retrieval(
             f"the index at {index_dir} holds no judged passage of {beir_dir}; build it with "
             f"'aeo index build --source {beir_dir} --index {index_dir}'"
         )
-    index.search("warm up", DEPTH)  # loads the model and the files, which is not a query's time
+    search(index, "warm up", DEPTH)  # loads the model and the files, which is not a query's time
     found: dict[str, dict[str, float]] = {}
     times: list[float] = []
     for done, (identifier, text) in enumerate(questions.items()):
         progress("searching", done, len(questions))
         started = time.perf_counter()
-        hits = index.search(text, DEPTH)
+        hits = search(index, text, DEPTH)
         times.append(1000 * (time.perf_counter() - started))
         # Scores that fall with the rank keep our order: the measures break ties by id.
         found[identifier] = {hit.passage.id: float(DEPTH - rank) for rank, hit in enumerate(hits)}
