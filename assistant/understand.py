@@ -33,6 +33,9 @@ _DOMAIN = re.compile(
     r"gümrük|bea cukai|海关|海關|税関|세관|관세|جمارك|alf[âa]ndeg|oea\b|yys\b|認證|认证|認定"
 )
 
+_OWN_CASE = re.compile(r"\b(we|our|us|i|i'm|my)\b")
+"""Whoever speaks of his own case means one programme, also where nothing else shows what is asked."""
+
 NEAR = 0.38
 """Cosine with the nearest passage from which a question that names nothing of the field still belongs to it."""
 
@@ -142,7 +145,8 @@ def scope(context: Context) -> None:
         return
     varying = [concept for concept in context.concepts if concept.varies]
     general = any(concept.id == "definition" for concept in context.concepts) or context.audience == "officer"
-    if "WCO" in context.index.jurisdictions and (general or not varying):
+    own_case = not context.concepts and _OWN_CASE.search(fold(context.text))  # "When may we try again?"
+    if "WCO" in context.index.jurisdictions and (general or not (varying or own_case)):
         context.jurisdictions = ("WCO",)
     else:
         _ask_for_programme(context)

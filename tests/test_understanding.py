@@ -124,6 +124,11 @@ def test_an_unnamed_programme_is_asked_for(assistant: Assistant) -> None:
     assert chosen.jurisdictions == ("EU",)
 
 
+def test_ones_own_case_is_of_one_programme(assistant: Assistant) -> None:
+    answer = assistant.ask(Question("Customs took our AEO away in 2024. When may we try again?"))
+    assert (answer.status, answer.reason) == ("clarify", "ambiguous_programme")
+
+
 def test_a_conversation_is_followed(assistant: Assistant) -> None:
     conversation = assistant.conversations.start()
 
