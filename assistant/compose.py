@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from assistant.context import Context, Section, Statement, Support
-from corpus.programmes import programmes
+from corpus.programmes import EU_MEMBERS, programmes
 from indexing.analysis import terms
 from indexing.passages import Passage
 from indexing.search import Hit
 from indexing.sentences import sentence_spans
+from indexing.structured import is_data_row, pair_heading
 
 NEAR_BEST = 0.78
 """A further provision is given when its score is at least this share of the best one's."""
@@ -24,6 +25,9 @@ _LIMITS = re.compile(
     r"subject to|without prejudice|at least|at most|until|conditional|if|where|exempt|suspend|stops? the|in that case|otherwise|instead)\b",
     re.IGNORECASE,
 )
+
+_PARTNER = re.compile(r"\([A-Z]{2}\)$")
+"""How the heading of a pair ends; regional arrangements and the list of all partners have others."""
 
 
 def compose(context: Context) -> None:
@@ -46,9 +50,24 @@ def _chosen(hits: list[Hit], context: Context, most: int) -> list[Passage]:
     if best.passage.status == "gap":
         return [best.passage]
     wide = any(concept.id in _LIST_CONCEPTS for concept in context.concepts)
-    near = [hit for hit in hits if hit.passage.status == "verified" and hit.score >= NEAR_BEST * best.score]
-    near = near[: most + (1 if wide and most > 2 else 0)]
+    near = [
+        hit
+        for hit in hits
+        if hit.passage.status == "verified"
+        and hit.score >= NEAR_BEST * best.score
+        and not _of_another_pair(hit.passage, context)
+    ]
+    near = (near or hits[:1])[: most + (1 if wide and most > 2 else 0)]
     return [hit.passage for hit in sorted(near, key=lambda hit: hit.passage.topic != best.passage.topic)]
+
+
+def _of_another_pair(passage: Passage, context: Context) -> bool:
+    """Whether a question about two programmes would be told of a third: the recognition data hold every pair."""
+    if len(context.jurisdictions) < 2 or not is_data_row(passage):
+        return False
+    meant = {*context.jurisdictions, *("EU" for code in context.jurisdictions if code in EU_MEMBERS)}
+    heading = passage.heading_path[-1]
+    return bool(_PARTNER.search(heading)) and heading not in {pair_heading(code) for code in meant}
 
 
 def _statements(passages: list[Passage], context: Context) -> list[Statement]:

@@ -144,3 +144,10 @@ def test_a_conversation_is_followed(assistant: Assistant) -> None:
     assert len(assistant.conversations.answers(conversation)) == 3
     assert assistant.conversations.delete(conversation)
     assert assistant.conversations.turns(conversation) == ()
+
+
+def test_a_question_about_a_pair_is_not_told_of_third_parties(assistant: Assistant) -> None:
+    answer = assistant.ask(Question("US and EU: who must be in which status so that mutual recognition works?"))
+    assert answer.jurisdictions == ("US", "EU")
+    assert "AEOS" in answer.answer
+    assert all("El Salvador" not in citation.quote for citation in answer.citations)
