@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 import Stemmer
@@ -153,7 +154,7 @@ def words(text: str) -> list[str]:
     """
     found: list[str] = []
     for token in _TOKEN.findall(unicodedata.normalize("NFKC", text).casefold()):
-        if _IS_EAST_ASIAN.match(token):
+        if not token.isascii() and _IS_EAST_ASIAN.match(token):
             found += [token[i : i + 2] for i in range(len(token) - 1)] or [token]
         else:
             found.append(token)
@@ -166,4 +167,9 @@ def terms(text: str) -> list[str]:
     >>> terms("The applicants shall apply")
     ['applic', 'shall', 'appli']
     """
-    return [_stem(word) for word in words(text) if word not in STOP_WORDS]
+    return terms_of(words(text))
+
+
+def terms_of(found: Iterable[str]) -> list[str]:
+    """The terms of `words`: without stop words, stemmed."""
+    return [_stem(word) for word in found if word not in STOP_WORDS]

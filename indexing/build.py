@@ -14,18 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
-from indexing.analysis import words
+from indexing.codes import SignCodes
 from indexing.embedding import DEFAULT_MODEL, Embedder, OnnxEmbedder, SentenceTransformerEmbedder, Vectors, content_key
-from indexing.lexical import LexicalIndex
+from indexing.lexical import Known, LexicalIndex
 from indexing.parallel import ParallelEmbedder
 from indexing.passages import Document, DocumentError, Passage
 from indexing.questions import question_files, questions_of, save
 from indexing.sources import Documents, SourceFile
 from indexing.store import Columns, PassageStore
-from indexing.vectors import write_chroma
+from indexing.vectors import CHROMA_LIMIT, EXACT_LIMIT, Entries, write_chroma
 from indexing.versions import IndexMissing, IndexUnusable, current_version, publish, writing
 
-FORMAT = 3
+FORMAT = 4
 """Layout of a version folder; another number means: build again."""
 
 TORCH_PAYS_FROM = 1500
@@ -86,7 +86,7 @@ class VectorCache:
 
     def __init__(self, keys: Sequence[str], vectors: Vectors) -> None:
         self._row = {key: row for row, key in enumerate(keys)}
-        self._vectors = vectors
+        self.vectors = vectors
 
     @classmethod
     def open(cls, path: Path) -> VectorCache:
@@ -106,8 +106,12 @@ class VectorCache:
 
     def get(self, key: str) -> Vectors | None:
         """The vector, or None."""
-        row = self._row.get(key)
-        return None if row is None else np.asarray(self._vectors[row], np.float32)
+        row = self.row(key)
+        return None if row < 0 else np.asarray(self.vectors[row], np.float32)
+
+    def row(self, key: str) -> int:
+        """Row of the key's vector in `vectors`, or -1."""
+        return self._row.get(key, -1)
 
 
 def build_index(
@@ -143,12 +147,14 @@ def build_index(
         passages = [passage for _, _, members in documents for passage in members]
         if not passages:
             raise IndexUnusable("nothing to index: " + (problems[0] if problems else "the source has no documents"))
-        keys = [content_key(model, passage.text) for passage in passages]
-        caches = [_previous_vectors(before[0])] if before else []
+        previous = _Previous.open(before[0], store) if before and store else None
+        caches = [previous.vectors] if previous else []
         caches += [VectorCache.open(path) for path in shipped]
         asked = questions_of(questions, passages) if questions else None
         texts = [*(passage.text for passage in passages), *(asked.texts if asked else ())]
-        vectors, embedded = _vectors(texts, model, caches, workers, progress)
+        keys = [content_key(model, text) for text in texts]
+        sources, embedded = _sources(keys, texts, model, caches, workers, progress)
+        vectors = _vectors(keys, sources)
         vectors, question_vectors = vectors[: len(passages)], vectors[len(passages) :]
         manifest = Manifest(
             format=FORMAT,
@@ -162,10 +168,11 @@ def build_index(
             chroma=chroma,
         )
         try:
-            _write(folder, manifest, documents, passages, keys, vectors, chroma_url, progress)
+            new = _New(documents, passages, keys[: len(passages)], vectors)
+            _write(folder, manifest, new, previous, chroma_url, progress)
             if asked:
                 save(folder, asked, question_vectors)
-            removed = _removed(store, passages) if store else 0
+            removed = len(previous.entries.keys() - {passage.id for passage in passages}) if previous else 0
             publish(index, folder, manifest.version)
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or error
@@ -236,97 +243,132 @@ def _with_unique_ids(
     return kept
 
 
-def _previous_vectors(folder: Path) -> VectorCache:
-    keys = [key.decode() for key in np.load(folder / "keys.npy")]
-    return VectorCache(keys, np.load(folder / "vectors.npy", mmap_mode="r"))
+@dataclass(frozen=True, slots=True)
+class _Previous:
+    """What an update takes from the version before."""
+
+    folder: Path
+    store: PassageStore
+    vectors: VectorCache
+    entries: dict[str, tuple[str, str]]
+    """Jurisdiction and content key by passage id."""
+
+    @classmethod
+    def open(cls, folder: Path, store: PassageStore) -> _Previous:
+        keys = [key.decode() for key in np.load(folder / "keys.npy")]
+        vectors = VectorCache(keys, np.load(folder / "vectors.npy", mmap_mode="r"))
+        entries = {name: (place, key) for (name, place), key in zip(store.ids(), keys, strict=True)}
+        return cls(folder, store, vectors, entries)
+
+    def known(self, keys: Sequence[str]) -> Known:
+        """What its lexical index knows of texts with these content keys."""
+        rows = np.array([self.vectors.row(key) for key in keys], np.int64)
+        gone = np.setdiff1d(np.arange(len(self.entries)), rows)
+        return Known(LexicalIndex.open(self.folder / "lexical"), rows, [self.store.at(int(row)).text for row in gone])
 
 
-def _vectors(
-    texts: Sequence[str], model: str, caches: Sequence[VectorCache], workers: int, progress: Progress
-) -> tuple[Vectors, int]:
-    """A vector for each text, and how many had to be embedded."""
-    keys = [content_key(model, text) for text in texts]
-    known: dict[str, Vectors] = {}
-    new: dict[str, str] = {}
-    for key, text in zip(keys, texts, strict=True):
-        found = next((vector for cache in caches if (vector := cache.get(key)) is not None), None)
-        if found is None:
-            new[key] = text
-        else:
-            known[key] = found
+@dataclass(frozen=True, slots=True)
+class _New:
+    """What the new version will hold, in row order."""
+
+    documents: Sequence[tuple[str, Document, list[Passage]]]
+    passages: Sequence[Passage]
+    keys: Sequence[str]
+    vectors: Vectors
+
+
+def _sources(
+    keys: Sequence[str],
+    texts: Sequence[str],
+    model: str,
+    caches: Sequence[VectorCache],
+    workers: int,
+    progress: Progress,
+) -> tuple[list[VectorCache], int]:
+    """Caches that together hold every key, and how many texts had to be embedded."""
+    new = {key: text for key, text in zip(keys, texts, strict=True) if all(cache.row(key) < 0 for cache in caches)}
     small = model == DEFAULT_MODEL and len(new) < TORCH_PAYS_FROM
     if workers > 1 and new:
         with ParallelEmbedder(workers, model, onnx=small) as parallel:
-            known.update(_embed(new, parallel, progress, batch=128 * workers))
+            fresh = _embed(new, parallel, progress, batch=128 * workers)
     else:
         embedder: Embedder = OnnxEmbedder() if small else SentenceTransformerEmbedder(model)
-        known.update(_embed(new, embedder, progress))
-    return np.stack([known[key] for key in keys]), len(new)
+        fresh = _embed(new, embedder, progress)
+    return [fresh, *caches], len(new)
 
 
-def _embed(texts: dict[str, str], embedder: Embedder, progress: Progress, batch: int = 128) -> dict[str, Vectors]:
+def _vectors(keys: Sequence[str], sources: Sequence[VectorCache]) -> Vectors:
+    """The vector of each key."""
+    holder = next(source for source in sources if source.row(keys[0]) >= 0)
+    vectors = np.empty((len(keys), holder.vectors.shape[1]), np.float32)
+    for place, key in enumerate(keys):
+        source, row = _found(key, sources)
+        vectors[place] = source.vectors[row]
+    return vectors
+
+
+def _found(key: str, sources: Sequence[VectorCache]) -> tuple[VectorCache, int]:
+    return next((source, row) for source in sources if (row := source.row(key)) >= 0)
+
+
+def _embed(texts: dict[str, str], embedder: Embedder, progress: Progress, batch: int = 128) -> VectorCache:
     """Embed by falling length, so that a batch holds texts of like length and little padding."""
     order = sorted(texts, key=lambda key: -len(texts[key]))
-    vectors: dict[str, Vectors] = {}
+    parts: list[Vectors] = []
     for start in range(0, len(order), batch):
         progress("embedding", start, len(order))
-        some = order[start : start + batch]
-        vectors.update(zip(some, embedder.embed([texts[key] for key in some]), strict=True))
+        parts.append(embedder.embed([texts[key] for key in order[start : start + batch]]))
     if order:
         progress("embedding", len(order), len(order))
-    return vectors
+    return VectorCache(order, np.concatenate(parts) if parts else np.zeros((0, 0), np.float32))
 
 
 def _version(model: str, passages: Iterable[Passage]) -> str:
     digest = hashlib.sha256(f"{FORMAT}\x00{model}".encode())
     for passage in passages:
-        digest.update(json.dumps(asdict(passage), ensure_ascii=False, sort_keys=True).encode())
+        digest.update(json.dumps(passage.fields(), ensure_ascii=False, sort_keys=True).encode())
     return digest.hexdigest()[:12]
 
 
 def _write(
     folder: Path,
     manifest: Manifest,
-    documents: Sequence[tuple[str, Document, list[Passage]]],
-    passages: Sequence[Passage],
-    keys: Sequence[str],
-    vectors: Vectors,
+    new: _New,
+    previous: _Previous | None,
     chroma_url: str | None,
     progress: Progress,
 ) -> None:
     progress("writing", 0, 4)
-    PassageStore.write(folder / "passages.sqlite", documents)
-    Columns.of(passages).save(folder / "columns.npz")
-    np.save(folder / "vectors.npy", vectors)
-    np.save(folder / "keys.npy", np.array(keys, "S32"))
+    PassageStore.write(folder / "passages.sqlite", new.documents)
+    Columns.of(new.passages).save(folder / "columns.npz")
+    np.save(folder / "vectors.npy", new.vectors)
+    np.save(folder / "keys.npy", np.array(new.keys, "S32"))
+    if len(new.passages) > EXACT_LIMIT:
+        SignCodes.write(folder / "signs.npy", new.vectors)
     progress("writing", 1, 4)
-    LexicalIndex.build([passage.text for passage in passages]).save(folder / "lexical")
-    (folder / "words.json").write_text(json.dumps(_word_counts(passages)), encoding="utf-8")
+    known = previous.known(new.keys) if previous else None
+    LexicalIndex.build([passage.text for passage in new.passages], known).save(folder / "lexical")
     progress("writing", 2, 4)
-    write_chroma(
-        chroma_url or folder / "chroma",
-        manifest.version,
-        [passage.id for passage in passages],
-        vectors,
-        [passage.jurisdiction for passage in passages],
-    )
+    if chroma_url or len(new.passages) <= CHROMA_LIMIT:
+        _write_vectors(folder, manifest, new, previous, chroma_url)
     progress("writing", 3, 4)
     text = json.dumps(asdict(manifest), indent=1, ensure_ascii=False)
     (folder / "manifest.json").write_text(text, encoding="utf-8")
     progress("writing", 4, 4)
 
 
-def _word_counts(passages: Sequence[Passage]) -> dict[str, int]:
-    """In how many passages each word of four or more Latin letters stands: what misspelt words are read as."""
-    counts = Counter(word for passage in passages for word in set(words(passage.text)))
-    return {
-        word: count for word, count in sorted(counts.items()) if len(word) > 3 and word.isascii() and word.isalpha()
-    }
-
-
-def _removed(store: PassageStore, passages: Sequence[Passage]) -> int:
-    kept = {passage.id for passage in passages}
-    return sum(1 for passage in store.all() if passage.id not in kept)
+def _write_vectors(
+    folder: Path, manifest: Manifest, new: _New, previous: _Previous | None, chroma_url: str | None
+) -> None:
+    """Bring the vectors into Chroma."""
+    places = [passage.jurisdiction for passage in new.passages]
+    entries = Entries([passage.id for passage in new.passages], new.vectors, places)
+    before = None
+    if previous:
+        now = zip(entries.ids, places, new.keys, strict=True)
+        same = frozenset(name for name, place, key in now if previous.entries.get(name) == (place, key))
+        before = previous.folder / "chroma", same
+    write_chroma(chroma_url or folder / "chroma", manifest.version, entries, before)
 
 
 def verify_index(index: Path) -> list[str]:

@@ -72,6 +72,10 @@ class Passage:
     page: int | None = None
     """Page of the original, from 1, where it has pages."""
 
+    def fields(self) -> dict[str, object]:
+        """Every field by name: `dataclasses.asdict` without its copies, which a million passages feel."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 def passage_id(document_id: str, reference: str, text: str, occurrence: int = 0) -> str:
     """An id that depends on the passage alone, so that edits elsewhere in the document leave it as it is.

@@ -54,6 +54,16 @@ class Ranker:
             OnnxEmbedder(QUERY_ENCODER) if tuned else None,
         )
 
+    def vectors(self, query: str) -> Vectors:
+        """The query under the tuned encoder, if there is one, shape (0 or 1, dimensions)."""
+        return self._encoder.embed([query]) if self._encoder else np.zeros((0, 0), np.float32)
+
+    def around(self, rows: Rows) -> Rows:
+        """`rows` with the passages that they are compared with, ascending: their neighbours and headings."""
+        near = (rows[:, None] + np.arange(-3, 4)).ravel()
+        found = np.unique(np.concatenate([near, self._collection.heading[rows]]))
+        return found[(found >= 0) & (found < len(self._collection.document))]
+
     def ranked(self, query: str, rows: Rows, lexical: Floats, dense: Floats) -> tuple[Rows, NDArray[np.float64]]:
         """The best of `rows` in order, with their scores; `lexical` and `dense` are the scores of `rows`."""
         found = terms(query)

@@ -567,10 +567,10 @@ def fuse_tuned(bm25: Floats, tuned: Floats) -> Floats:
 
 def candidates(question: Question, depth: int = DEPTH) -> Rows:
     """Choose the `depth` passages with the best fused scores, best first."""
-    fused = question.fused if question.allowed is None else np.where(question.allowed, question.fused, -np.inf)
-    size = int(np.isfinite(fused).sum())
-    depth = min(depth, size)
+    rows = np.arange(len(question.fused)) if question.allowed is None else np.flatnonzero(question.allowed)
+    depth = min(depth, len(rows))
     if not depth:
         return np.zeros(0, np.int64)
+    fused = question.fused[rows]
     best = np.argpartition(-fused, depth - 1)[:depth]
-    return np.asarray(best[np.lexsort((best, -fused[best]))], np.int64)
+    return np.asarray(rows[best[np.lexsort((best, -fused[best]))]], np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,13 +13,15 @@ from numpy.typing import NDArray
 
 from indexing.analysis import terms
 from indexing.build import Manifest
+from indexing.codes import SignCodes
 from indexing.embedding import DEFAULT_MODEL, Embedder, Vectors, query_embedder
 from indexing.lexical import LexicalIndex
 from indexing.passages import Document, Passage
 from indexing.questions import best_by_row
 from indexing.ranking import RERANKER, Ranker, fuse
+from indexing.rerank import DEPTH as RERANKED
 from indexing.store import Columns, PassageStore
-from indexing.vectors import EXACT_LIMIT, ChromaVectors, ExactVectors
+from indexing.vectors import EXACT_LIMIT, NEAREST, ChromaVectors, ExactVectors
 from indexing.versions import IndexUnusable, current_version
 
 
@@ -65,11 +66,11 @@ class Index:
         self._lexical = LexicalIndex.open(folder / "lexical")
         self._embedder = embedder
         self._exact = ExactVectors(folder / "vectors.npy")
+        signs = folder / "signs.npy"
+        self._signs = SignCodes(signs) if signs.exists() else None
         self._chroma: ChromaVectors | None = None
         if manifest.chroma != "embedded":
             self._chroma = ChromaVectors(manifest.chroma, manifest.version)
-        elif manifest.passages > EXACT_LIMIT:
-            self._chroma = ChromaVectors(folder / "chroma", manifest.version)
 
     @classmethod
     def open(cls, index: Path, model: str | None = None) -> Index:
@@ -121,7 +122,10 @@ class Index:
         rows = self.rows(among or Filter())
         if not len(rows):
             return []
-        lexical, dense = self.lexical(query, rows), self.dense(self.embed([query])[0], rows)
+        vector = self.embed([query])[0]
+        if self._signs is not None and len(rows) > EXACT_LIMIT:
+            rows = self._promising(query, vector, rows)
+        lexical, dense = self.lexical(query, rows), self.dense(vector, rows)
         if self._ranker is None:
             return self.hits(rows, fuse(lexical, dense), lexical, dense, k)
         ranked, scores = self._ranker.ranked(query, rows, lexical, dense)
@@ -131,9 +135,24 @@ class Index:
             for row, score, place in zip(ranked, scores, places, strict=False)
         ]
 
+    def _promising(self, query: str, vector: Vectors, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of very many `rows` that can come out best, ascending, with what they are compared with."""
+        assert self._signs is not None
+        vectors = [vector] if self._ranker is None else [vector, *self._ranker.vectors(query)]
+        near = [self._signs.nearest(each, rows, NEAREST) for each in vectors]
+        scores = self.lexical(query, rows)
+        places = np.unique(np.concatenate([*near, _best(scores, NEAREST)]))
+        pool = rows[places]
+        if self._ranker is None:
+            return np.asarray(pool, np.int64)
+        first = pool[_best(fuse(scores[places], self._exact.scores(vector, pool)), 3 * RERANKED)]
+        around = self._ranker.around(first)
+        allowed = around[np.isin(around, rows, assume_unique=True)]
+        return np.unique(np.concatenate([pool, allowed]))
+
     @cached_property
     def _ranker(self) -> Ranker | None:
-        """The shipped reranker; None for vectors of a model that it was not trained on, and above the exact limit."""
+        """The shipped reranker; None for vectors of a model that it was not trained on, and with a Chroma server."""
         if self.manifest.model != DEFAULT_MODEL or self._chroma is not None or not RERANKER.exists():
             return None
         return Ranker.open(self._lexical, self._columns.document, self._exact.matrix)
@@ -147,7 +166,7 @@ class Index:
         k: int,
     ) -> list[Hit]:
         """The `k` best of `rows` by `scores`, best first; ties in collection order."""
-        best = np.argsort(-scores, kind="stable")[:k]
+        best = _best(scores, k)
         return [Hit(self.store.at(int(rows[i])), float(scores[i]), float(lexical[i]), float(dense[i])) for i in best]
 
     def rows(self, among: Filter) -> NDArray[np.int64]:
@@ -175,16 +194,21 @@ class Index:
         return self._lexical.scores(terms(query))[rows]
 
     def dense(self, vector: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Cosine of `rows` with a unit vector, shape (rows,)."""
-        if self._chroma is not None and (self.manifest.chroma != "embedded" or len(rows) > EXACT_LIMIT):
+        """Cosine of `rows` with a unit vector, shape (rows,); of very many, only the nearest have one other than 0."""
+        if self._chroma is not None:
             return self._chroma.scores(vector, rows)
-        return self._exact.scores(vector, rows)
+        if self._signs is None or len(rows) <= EXACT_LIMIT:
+            return self._exact.scores(vector, rows)
+        near = self._signs.nearest(vector, rows, NEAREST)
+        scores = np.zeros(len(rows), np.float32)
+        scores[near] = self._exact.scores(vector, rows[near])
+        return scores
 
     def search_terms(self, query: str, among: Filter, k: int = 3) -> list[Passage]:
         """The `k` passages that fit best by their words alone: a cheaper search, for questions of our own."""
         rows = self.rows(among)
         scores = self.lexical(query, rows)
-        return [self.store.at(int(rows[i])) for i in np.argsort(-scores, kind="stable")[:k] if scores[i] > 0]
+        return [self.store.at(int(rows[i])) for i in _best(scores, k) if scores[i] > 0]
 
     def rarity(self) -> dict[str, float]:
         """Inverse document frequency of every term of the collection."""
@@ -202,8 +226,7 @@ class Index:
 
     def words(self) -> dict[str, int]:
         """Latin-script words of the collection of four letters or more, with the number of passages that hold them."""
-        entries = json.loads((self.folder / "words.json").read_text(encoding="utf-8"))
-        return {str(word): int(count) for word, count in entries.items()}
+        return dict(self._lexical.words)
 
     def references(self) -> list[tuple[int, str]]:
         """Row and reference of every passage that may be used today."""
@@ -213,3 +236,11 @@ class Index:
     def close(self) -> None:
         """Close the files."""
         self.store.close()
+
+
+def _best(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Places of the `k` highest scores, best first; ties in order."""
+    if k < len(scores):
+        places = np.flatnonzero(scores >= np.partition(scores, -k)[-k])
+        return places[np.argsort(-scores[places], kind="stable")][:k]
+    return np.argsort(-scores, kind="stable")

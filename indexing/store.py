@@ -22,6 +22,7 @@ _SCHEMA = """
 CREATE TABLE documents (id TEXT PRIMARY KEY, file TEXT NOT NULL, payload TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE passages (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document_id TEXT NOT NULL, payload TEXT NOT NULL);
 CREATE INDEX passages_of_document ON passages (document_id);
+CREATE INDEX documents_of_file ON documents (file);
 """
 
 
@@ -120,7 +121,7 @@ class PassageStore:
                 db.executemany(
                     "INSERT INTO passages VALUES (?, ?, ?, ?)",
                     [
-                        (row + i, p.id, p.document_id, json.dumps(asdict(p), ensure_ascii=False))
+                        (row + i, p.id, p.document_id, json.dumps(p.fields(), ensure_ascii=False))
                         for i, p in enumerate(passages)
                     ],
                 )
@@ -164,6 +165,11 @@ class PassageStore:
         """Row and reference of every passage."""
         query = "SELECT row, json_extract(payload, '$.reference') FROM passages ORDER BY row"
         return [(int(row), str(reference)) for row, reference in self._db.execute(query)]
+
+    def ids(self) -> Iterable[tuple[str, str]]:
+        """Id and jurisdiction of every passage in row order."""
+        query = "SELECT id, json_extract(payload, '$.jurisdiction') FROM passages ORDER BY row"
+        return self._db.execute(query)
 
     def all(self) -> Iterable[Passage]:
         """Every passage in row order."""

@@ -1,13 +1,14 @@
-"""Vectors: kept in Chroma, searched exactly from a memory-mapped copy as long as that is the faster way.
+"""Vectors: kept in Chroma, searched in a memory-mapped copy unless a Chroma server is configured.
 
-ADR 0003 tells why there are two: a filtered Chroma search over 100,000 vectors found 57 % of the true neighbours, and
-importing it takes longer than a whole answer; an exact scan has neither fault up to a few hundred thousand passages.
+ADR 0003 tells why there are two, ADR 0006 what is different with very many passages.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,18 @@ from numpy.typing import NDArray
 from corpus.errors import UserError
 from indexing.embedding import Vectors
 
-EXACT_LIMIT = 300_000
-"""Above this many passages a search asks Chroma instead of scanning (docs/performance.md has the curve)."""
+EXACT_LIMIT = 20_000
+"""Among more passages than this a search looks at the signs of all vectors first (docs/performance.md has the curve)."""
+
+NEAREST = 3_000
+"""How many passages that first look leaves: of the true ten nearest it lost 1 in 200 at 500,000 passages (ADR 0006)."""
+
+CHROMA_LIMIT = 50_000
+"""A larger collection is kept in Chroma only on a server: its embedded index would take longer than all the rest."""
 
 _BATCH = 5_000
 _COLLECTION = "passages"
+_SPACE = {"hnsw": {"space": "cosine"}}
 
 
 class ChromaUnavailable(UserError):
@@ -52,45 +60,74 @@ def _client(location: Path | str) -> Any:
         ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """What Chroma keeps of one version."""
+
+    ids: Sequence[str]
+    vectors: Vectors
+    jurisdictions: Sequence[str]
+
+
 def write_chroma(
-    location: Path | str, version: str, ids: Sequence[str], vectors: Vectors, jurisdictions: Sequence[str]
+    location: Path | str, version: str, entries: Entries, before: tuple[Path, frozenset[str]] | None
 ) -> None:
-    """Store the vectors of one version: in its own folder, or as a collection of its own on a server.
+    """Store the vectors of one version: in a folder of its own, or as a collection of its own on a server.
+
+    `before` is the folder of the version before, if it has one, and the ids of the entries that are as they were.
 
     Raises:
         ChromaUnavailable: the server does not answer.
         OSError: Chroma could not write.
     """
     try:
-        _write_chroma(location, version, ids, vectors, jurisdictions)
+        if isinstance(location, Path):
+            _write_embedded(location, entries, before)
+        else:
+            _write_server(location, version, entries)
     except ChromaUnavailable:
         raise
     except Exception as error:  # Chroma reports a full disk, a lost server and a bad name through many classes
         raise OSError(None, f"Chroma could not store the vectors ({error})") from error
 
 
-def _write_chroma(
-    location: Path | str, version: str, ids: Sequence[str], vectors: Vectors, jurisdictions: Sequence[str]
-) -> None:
+def _write_embedded(folder: Path, entries: Entries, before: tuple[Path, frozenset[str]] | None) -> None:
+    previous, same = before or (None, frozenset())
+    if same and previous is not None and previous.is_dir():
+        # Copied and changed where it differs: building the graph anew costs a hundred times as much.
+        shutil.copytree(previous, folder)
+    else:
+        same = frozenset()
+    client = _client(folder)
+    collection = client.get_or_create_collection(_COLLECTION, embedding_function=None, configuration=_SPACE)
+    gone = [] if not same else [held for held in collection.get(include=[])["ids"] if held not in same]
+    for start in range(0, len(gone), _BATCH):
+        collection.delete(ids=gone[start : start + _BATCH])
+    new = [row for row, identifier in enumerate(entries.ids) if identifier not in same]
+    _add(collection, entries, new, [{"jurisdiction": entries.jurisdictions[row]} for row in new])
+    client.close()
+    del collection, client
+    gc.collect()
+
+
+def _write_server(location: str, version: str, entries: Entries) -> None:
     client = _client(location)
-    name = _COLLECTION if isinstance(location, Path) else f"{_COLLECTION}-{version}"
-    if not isinstance(location, Path) and name in {collection.name for collection in client.list_collections()}:
+    name = f"{_COLLECTION}-{version}"
+    if name in {collection.name for collection in client.list_collections()}:
         return
-    collection = client.create_collection(name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}})
-    for start in range(0, len(ids), _BATCH):
-        stop = start + _BATCH
+    collection = client.create_collection(name, embedding_function=None, configuration=_SPACE)
+    metadata = [{"row": row, "jurisdiction": place} for row, place in enumerate(entries.jurisdictions)]
+    _add(collection, entries, range(len(entries.ids)), metadata)
+
+
+def _add(collection: Any, entries: Entries, rows: Sequence[int], metadata: Sequence[Mapping[str, object]]) -> None:
+    for start in range(0, len(rows), _BATCH):
+        some = rows[start : start + _BATCH]
         collection.add(
-            ids=list(ids[start:stop]),
-            embeddings=vectors[start:stop],
-            metadatas=[
-                {"row": row, "jurisdiction": jurisdiction}
-                for row, jurisdiction in enumerate(jurisdictions[start:stop], start=start)
-            ],
+            ids=[entries.ids[row] for row in some],
+            embeddings=entries.vectors[list(some)],
+            metadatas=list(metadata[start : start + _BATCH]),
         )
-    if isinstance(location, Path):
-        client.close()
-        del collection, client
-        gc.collect()
 
 
 class ExactVectors:

@@ -36,7 +36,7 @@ def test_fifty_kills_leave_a_whole_index(tmp_path: Path, notes: Path) -> None:
     index = tmp_path / "index"
     _build(str(index), str(notes))
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["indexing.build", "indexing.sources", "chromadb", "bm25s"])
+    context.set_forkserver_preload(["indexing.build", "indexing.sources", "chromadb"])
     started = time.perf_counter()
     whole = context.Process(target=_build, args=(str(index), str(notes)))
     whole.start()
