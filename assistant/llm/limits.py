@@ -220,7 +220,7 @@ class Caller:
         self, messages: Messages, purpose: str, schema: dict[str, Any] | None, account: Account, parent: Parent | None
     ) -> Generator[str]:
         arrived: queue.SimpleQueue[str | _Done] = queue.SimpleQueue()
-        call = _Call(messages, purpose, schema, parent)
+        call = _Call(messages, purpose, schema, parent, time.monotonic() + self._settings.llm_timeout_s)
         future = asyncio.run_coroutine_threadsafe(self._pump(call, arrived), _loop())
         written = 0
         try:
@@ -237,6 +237,7 @@ class Caller:
                 written += len(item)
                 yield item
         finally:
+            call.left = True
             future.cancel()
             account.add(self._taken(call, written))
 
@@ -290,11 +291,17 @@ class Caller:
         try:
             while True:
                 try:
-                    chunk = await asyncio.wait_for(anext(chunks), stall)
+                    async with asyncio.timeout(stall):
+                        chunk = await anext(chunks)
                 except StopAsyncIteration:
                     if not ended:
                         raise ConnectionError("the stream broke off") from None
                     return
+                # While chunks come without a pause, the client's layers may swallow a cancellation or a time-out.
+                if call.left:
+                    return
+                if time.monotonic() > call.until:
+                    raise TimeoutError
                 ended = ended or bool(chunk.response_metadata.get("finish_reason"))
                 if chunk.usage_metadata:
                     call.counted(chunk.usage_metadata["input_tokens"], chunk.usage_metadata["output_tokens"])
@@ -330,6 +337,10 @@ class _Call:
     purpose: str
     schema: dict[str, Any] | None
     parent: Parent | None
+    until: float
+    """When its time is over, by the monotonic clock."""
+    left: bool = False
+    """Whether nobody waits for it any more."""
     input_tokens: int = 0
     output_tokens: int = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,12 @@ from integrations.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from assistant.answer import Question
     from assistant.service import Assistant
     from indexing.search import Hit
+
+ASKER = "command line"
+"""Whose account the model's tokens go to: the process is one person's."""
 
 _batch_option = click.option(
     "--batch",
@@ -53,7 +58,6 @@ def ask_command(
     JSON, one per line, in order, under the same ids.
     """
     from assistant.answer import Question
-    from integrations.cli.render import answer_text
 
     if (question is None) == (batch is None):
         raise click.UsageError("give one QUESTION, or --batch FILE")
@@ -63,11 +67,26 @@ def ask_command(
         _ask_batch(assistant, batch, codes, audience)
         return
     assert question is not None
-    answer = assistant.ask(Question(question, codes, audience, officer_access=audience == "officer"))
+    asked = Question(question, codes, audience, asker=ASKER, officer_access=audience == "officer")
     if as_json:
-        print_json(answer.to_json())
+        print_json(assistant.ask(asked).to_json())
     else:
-        click.echo(answer_text(answer))
+        _show(assistant, asked)
+
+
+def _show(assistant: Assistant, question: Question) -> None:
+    """Print each sentence as soon as it is verified, then what follows. An interrupt ends the model's call too."""
+    from integrations.cli.render import after_answer, paragraphs, taken
+
+    with closing(assistant.stream(question)) as events:
+        for event in events:
+            if event.kind == "sentence":
+                click.echo(paragraphs(event.text) + "\n")
+            elif event.answer is not None:
+                parts = after_answer(event.answer)
+                if line := taken(event.trace):
+                    parts.append(click.style(line, dim=True))
+                click.echo("\n\n".join(parts))
 
 
 def _ask_batch(assistant: Assistant, batch: Path, codes: tuple[str, ...], audience: Any) -> None:
@@ -80,7 +99,8 @@ def _ask_batch(assistant: Assistant, batch: Path, codes: tuple[str, ...], audien
         try:
             who = entry.get("audience") or audience
             chosen = known(assistant, tuple(entry.get("jurisdictions") or codes), who == "officer")
-            answer = assistant.ask(Question(text, chosen, who, officer_access=who == "officer")).to_json()
+            asked = Question(text, chosen, who, asker=ASKER, officer_access=who == "officer")
+            answer = assistant.ask(asked).to_json()
         except UserError as error:
             failed += 1
             answer = {"question": text, "error": str(error)}
@@ -157,7 +177,6 @@ def _hit(hit: Hit) -> dict[str, Any]:
 def chat_command(conversation: str | None, jurisdictions: tuple[str, ...], audience: Any, index: Path | None) -> None:
     """Ask question after question; follow-ups are understood. An empty line or Ctrl-D ends it."""
     from assistant.answer import Question, QuestionError
-    from integrations.cli.render import answer_text
 
     assistant = open_assistant(index)
     codes = known(assistant, jurisdictions, audience == "officer")
@@ -172,8 +191,10 @@ def chat_command(conversation: str | None, jurisdictions: tuple[str, ...], audie
         if not line.strip():
             break
         try:
-            asked = Question(line.strip(), codes, audience, conversation, officer_access=audience == "officer")
-            click.echo("\n" + answer_text(assistant.ask(asked)))
+            officer = audience == "officer"
+            asked = Question(line.strip(), codes, audience, conversation, asker=ASKER, officer_access=officer)
+            click.echo()
+            _show(assistant, asked)
         except QuestionError as error:
             click.echo(f"aeo: {error}", err=True)
     click.echo(f"\nGo on with this conversation: aeo chat --conversation {conversation}")

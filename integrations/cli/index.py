@@ -16,6 +16,14 @@ _source_option = click.option(
     "and what 'aeo corpus add' brought in.",
 )
 
+_workers_option = click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes of this machine that embed new passages; AEO_CLUSTER names a Dask scheduler for several machines.",
+)
+
 
 @click.group("index", epilog="Example: aeo index build --source ./rulebook --index ./rulebook-index")
 def index_command() -> None:
@@ -24,23 +32,25 @@ def index_command() -> None:
 
 @index_command.command("build", epilog="Example: aeo index build")
 @_source_option
+@_workers_option
 @index_option
 @json_option
-def build_command(source: Path | None, index: Path | None, as_json: bool) -> None:
+def build_command(source: Path | None, workers: int, index: Path | None, as_json: bool) -> None:
     """Read everything and publish a new version."""
-    _build(source, index, as_json, update=False)
+    _build(source, index, as_json, workers, update=False)
 
 
 @index_command.command("update", epilog="Example: aeo index update")
 @_source_option
+@_workers_option
 @index_option
 @json_option
-def update_command(source: Path | None, index: Path | None, as_json: bool) -> None:
+def update_command(source: Path | None, workers: int, index: Path | None, as_json: bool) -> None:
     """Read and embed only what changed, and publish a new version if anything did."""
-    _build(source, index, as_json, update=True)
+    _build(source, index, as_json, workers, update=True)
 
 
-def _build(source: Path | None, index: Path | None, as_json: bool, update: bool) -> None:
+def _build(source: Path | None, index: Path | None, as_json: bool, workers: int, update: bool) -> None:
     from indexing.build import build_index
     from indexing.sources import SHIPPED_QUESTIONS, SHIPPED_VECTORS, collection
 
@@ -54,6 +64,8 @@ def _build(source: Path | None, index: Path | None, as_json: bool, update: bool)
             questions=SHIPPED_QUESTIONS,
             chroma_url=settings.chroma_url,
             update=update,
+            workers=workers,
+            cluster=settings.cluster,
             progress=show,
         )
     for problem in report.problems:

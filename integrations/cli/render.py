@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import textwrap
+from collections.abc import Iterable
+from typing import Any
 
 import click
 
@@ -20,14 +22,32 @@ def _width() -> int:
 
 def answer_text(answer: Answer) -> str:
     """The answer, its citations, notices and suggestions, wrapped for the terminal."""
-    parts = [paragraphs(answer.answer)]
+    return "\n\n".join([paragraphs(answer.answer), *after_answer(answer)])
+
+
+def after_answer(answer: Answer) -> list[str]:
+    """What follows the answer's sentences: citations, notices, suggestions."""
+    parts: list[str] = []
     if answer.citations:
         parts.append("\n".join(_citation(citation) for citation in answer.citations))
     parts += [click.style(wrapped(f"Note: {notice}"), fg="yellow") for notice in answer.notices]
     if answer.suggestions:
         title = "Choose:" if answer.status == "clarify" else "You could ask next:"
         parts.append("\n".join([title, *(f"  - {suggestion}" for suggestion in answer.suggestions)]))
-    return "\n\n".join(parts)
+    return parts
+
+
+def taken(trace: Iterable[dict[str, Any]]) -> str | None:
+    """What a language model took for an answer, on one line; None where there was none."""
+    notes = [note for note in trace if note["step"] == "account"]
+    if not notes:
+        return None
+    read, wrote = (sum(note[field] for note in notes) for field in ("input_tokens", "output_tokens"))
+    calls, cost = sum(note["calls"] for note in notes), sum(note["cost"] for note in notes)
+    about = "about " if any(note["estimated"] for note in notes) else ""
+    priced = f", cost {cost:.4f}" if cost else ""
+    models = ", ".join(dict.fromkeys(note["model"] for note in notes))
+    return f"{models}: {calls} call{'s' * (calls != 1)}, {about}{read:,} tokens read, {wrote:,} written{priced}"
 
 
 def paragraphs(markdown: str) -> str:

@@ -88,6 +88,7 @@ def _question_routes(app: FastAPI, assistant: Assistant, metrics: Metrics) -> No
             jurisdictions=_held(body.jurisdictions, assistant),
             audience=body.audience,
             conversation_id=body.conversation_id,
+            asker=_asker(body.conversation_id, request),
         )
         events = assistant.stream(question)
         first = next(events)  # what cannot be answered now fails here, before a status is sent
@@ -95,7 +96,7 @@ def _question_routes(app: FastAPI, assistant: Assistant, metrics: Metrics) -> No
             return streaming.EventStream(first, events, metrics)
         *_, last = (first, *events)
         assert last.answer is not None
-        metrics.answered(last.answer)
+        metrics.answered(last.answer, last.trace)
         return JSONResponse(last.answer.to_json())
 
     @app.post("/v1/search")
@@ -214,6 +215,11 @@ def _held(codes: list[str], assistant: Assistant) -> tuple[str, ...]:
         remedy = f"Known codes: {', '.join(code for code in held if code)}."
         raise problems.Problem(422, "unknown-programme", "Unknown programme", detail, remedy)
     return wanted
+
+
+def _asker(conversation_id: str | None, request: Request) -> str:
+    """Whose account a model's tokens go to: there are no users, so a conversation, else an address."""
+    return conversation_id or (request.client.host if request.client else "")
 
 
 def _no_conversation() -> problems.Problem:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import AsyncIterator, Generator
 from typing import Any
 
@@ -15,6 +17,7 @@ from integrations.http.metrics import Metrics
 from integrations.http.problems import problem_of
 
 MEDIA_TYPE = "text/event-stream"
+_AGAIN_S = 0.05
 
 
 class EventStream(StreamingResponse):
@@ -32,9 +35,22 @@ class EventStream(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._rest.close()
+            if not self._closed():  # a server that stops cancels us while a step is at work in another thread
+                threading.Thread(target=self._close, daemon=True).start()
             if not self._finished:
                 self._metrics.stopped()
+
+    def _closed(self) -> bool:
+        """Whether the answer could be ended: not while one of its steps is at work."""
+        try:
+            self._rest.close()
+        except ValueError:
+            return False
+        return True
+
+    def _close(self) -> None:
+        while not self._closed():
+            time.sleep(_AGAIN_S)
 
     async def _frames(self) -> AsyncIterator[str]:
         event: Event | None = self._first
@@ -42,7 +58,7 @@ class EventStream(StreamingResponse):
             while event is not None:
                 if event.answer is not None:
                     self._finished = True
-                    self._metrics.answered(event.answer)
+                    self._metrics.answered(event.answer, event.trace)
                 yield _frame(*_content(event))
                 event = await run_in_threadpool(next, self._rest, None)
         except Exception as error:

@@ -448,7 +448,9 @@ class Handlers:
         audience: Audience | None = "officer" if profile.audience == "officer" else None
         if profile.audience == "applicant":
             audience = "applicant"
-        question = Question(asked.text, audience=audience, history=history or conversations.turns(asked.conversation))
+        asker = f"{asked.place.team}:{asked.place.user}"
+        earlier = history or conversations.turns(asked.conversation)
+        question = Question(asked.text, audience=audience, history=earlier, asker=asker)
         answer: Answer | None = None
         held: list[Event] = []
         composing = False

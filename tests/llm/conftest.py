@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from web.support import eventually
 
 from assistant.service import Assistant
 from assistant.settings import Settings
@@ -52,9 +53,11 @@ def writer(llm_settings: Settings) -> Assistant:
 
 
 @pytest.fixture(autouse=True)
-def fresh_limits() -> Iterator[None]:
-    """No test inherits the breaker or the cache of another."""
+def fresh_limits(server: ScriptedServer) -> Iterator[None]:
+    """No test inherits the breaker, the cache, or an open call of another: a server notices late that one has left."""
     from assistant.llm import steps
+
+    eventually(lambda: not server.open)
 
     for caller in steps._callers.values():
         caller.breaker.succeeded()

@@ -80,6 +80,12 @@ class ScriptedServer:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
+    @property
+    def open(self) -> int:
+        """Requests that are being answered."""
+        with self._lock:
+            return len(self._open)
+
     def _ended(self, handler: BaseHTTPRequestHandler) -> None:
         with self._lock:
             self._open.discard(handler)

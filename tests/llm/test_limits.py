@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from web.support import eventually
 
 from assistant.answer import Answer, Event, Question
 from assistant.llm.limits import BREAK_AFTER, BREAK_S, Account, Breaker, Caller
@@ -65,9 +66,9 @@ def test_a_server_that_refuses_options_is_asked_without(writer: Assistant, serve
     "reply",
     [
         Reply(text='{"sentences": [{"text": "Customs must de', stall_after=20),
-        Reply(text="", stall_after=0),
+        Reply(text="x", stall_after=0),
         Reply(text='{"sentences": [{"text": "Customs must decide within 90', cut_after=30),
-        Reply(text="", cut_after=0),
+        Reply(text="x", cut_after=0),
         Reply(text="Customs decide ", endless="and decide "),
         Reply(text='{"sentences": [', endless=' {"text": "Customs decide within 90 days.", "cites": ["P1"]},'),
         Reply(text="", endless=" "),
@@ -84,6 +85,7 @@ def test_a_broken_stream_gives_the_extractive_answer(
     server.script = lambda request: reply
     quick = Assistant(llm_settings.model_copy(update={"llm_timeout_s": 1.5}))
     assert_extractive(quick.ask(Question(EU_TIME)))
+    eventually(lambda: not server.open, seconds=5)  # no call goes on that nobody waits for
 
 
 def test_a_sentence_before_the_stall_stays_and_the_provisions_follow(
