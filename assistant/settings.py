@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     chroma_url: str | None = Field(None, description="Address of a Chroma server; default: Chroma inside the index")
     database_url: str = Field(f"sqlite:///{_home() / 'aeo.sqlite3'}", description="SQLAlchemy URL of conversations")
     embedding_model: str = Field("all-MiniLM-L6-v2", description="A sentence-transformers model name or folder")
+    cluster: str | None = Field(None, description="Address of a Dask scheduler whose workers embed new passages")
     llm: str | None = Field(None, description="provider:model of the chat model that writes; default: extractive")
     llm_base_url: str | None = Field(None, description="Base URL of an OpenAI-compatible server")
     llm_api_key: SecretStr | None = Field(None, description="Key for it; default: the provider's own variable")

@@ -124,15 +124,17 @@ def build_index(
     chroma_url: str | None = None,
     update: bool = False,
     workers: int = 1,
+    cluster: str | None = None,
     progress: Progress = lambda step, done, total: None,
 ) -> BuildReport:
     """Build a new version of `index` from `files` and make it current.
 
     With `update`, files whose digest is that of the current version are not read again, and vectors are taken from it.
     `shipped` are vector caches to look in before embedding; `questions` is a folder of `indexing.questions`.
-    What is new is embedded by so many `workers`: processes of this machine.
+    What is new is embedded by so many `workers`, processes of this machine, or by those of the Dask `cluster`.
 
     Raises:
+        ClusterUnavailable: see `indexing.cluster`.
         IndexBusy, IndexUnusable: see `indexing.versions`.
     """
     started = time.perf_counter()
@@ -153,7 +155,7 @@ def build_index(
         asked = questions_of(questions, passages) if questions else None
         texts = [*(passage.text for passage in passages), *(asked.texts if asked else ())]
         keys = [content_key(model, text) for text in texts]
-        sources, embedded = _sources(keys, texts, model, caches, workers, progress)
+        sources, embedded = _sources(keys, texts, model, caches, workers, cluster, progress)
         vectors = _vectors(keys, sources)
         vectors, question_vectors = vectors[: len(passages)], vectors[len(passages) :]
         manifest = Manifest(
@@ -283,14 +285,15 @@ def _sources(
     model: str,
     caches: Sequence[VectorCache],
     workers: int,
+    cluster: str | None,
     progress: Progress,
 ) -> tuple[list[VectorCache], int]:
     """Caches that together hold every key, and how many texts had to be embedded."""
     new = {key: text for key, text in zip(keys, texts, strict=True) if all(cache.row(key) < 0 for cache in caches)}
     small = model == DEFAULT_MODEL and len(new) < TORCH_PAYS_FROM
-    if workers > 1 and new:
-        with ParallelEmbedder(workers, model, onnx=small) as parallel:
-            fresh = _embed(new, parallel, progress, batch=128 * workers)
+    if new and (cluster or workers > 1):
+        with ParallelEmbedder(workers, model, onnx=small, cluster=cluster) as parallel:
+            fresh = _embed(new, parallel, progress, batch=128 * parallel.workers)
     else:
         embedder: Embedder = OnnxEmbedder() if small else SentenceTransformerEmbedder(model)
         fresh = _embed(new, embedder, progress)

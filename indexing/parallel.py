@@ -2,9 +2,9 @@
 
 The work is cut into chunks that each worker embeds on its own and hands back in order, so ids and texts of the index do
 not depend on how many workers there are. The default is a pool of local processes from the standard library: it needs
-no further package and no service. Whatever offers `multiprocessing.Pool`'s `imap` takes its place: `ray.util.
-multiprocessing.Pool(ray_address=...)` runs the same chunks as actors on the machines of a Ray cluster, on each of which
-this package must be installed.
+no further package and no service. `indexing.cluster` runs the same chunks on the machines of a Dask cluster, on each of
+which this package must be installed; whatever else offers `multiprocessing.Pool`'s `imap` takes its place, as
+`ray.util.multiprocessing.Pool` does.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from indexing.cluster import ClusterPool
 from indexing.embedding import DEFAULT_MODEL, Embedder, OnnxEmbedder, SentenceTransformerEmbedder, Vectors
 
 CHUNK = 32
@@ -33,32 +34,50 @@ class Pool(Protocol):
 
 
 class ParallelEmbedder:
-    """An `Embedder` over a pool of workers. Use it as a context manager: it ends the processes that it started."""
+    """An `Embedder` over `workers` processes of its own, the workers of a Dask `cluster`, or a `pool`.
+
+    Use it as a context manager: it ends the processes that it started.
+    """
 
     def __init__(
-        self, workers: int, model: str = DEFAULT_MODEL, *, onnx: bool = False, pool: Pool | None = None
+        self,
+        workers: int,
+        model: str = DEFAULT_MODEL,
+        *,
+        onnx: bool = False,
+        pool: Pool | None = None,
+        cluster: str | None = None,
     ) -> None:
         self.model = model
+        self.workers = workers
+        """Chunks that are embedded at one time."""
         self._onnx = onnx
-        import multiprocessing
-
-        # Spawned, not forked: a fork copies the locks of torch's and ONNX Runtime's threads in whatever state they are.
-        self._own = multiprocessing.get_context("spawn").Pool(workers) if pool is None else None
-        self._pool: Any = pool if pool is not None else self._own
+        self._own: Any = None
+        self._pool: Any = pool
+        if pool is None:
+            self._own = self._pool = ClusterPool(cluster) if cluster else _processes(workers)
+        if cluster:
+            self.workers = self._pool.workers
 
     def __enter__(self) -> ParallelEmbedder:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *problem: object) -> None:
         if self._own is not None:
-            self._own.terminate()
-            self._own.join()
+            self._own.__exit__(*problem)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors in the order of the texts, shape (texts, dimensions)."""
         tasks = [(self.model, self._onnx, tuple(texts[i : i + CHUNK])) for i in range(0, len(texts), CHUNK)]
         found = list(self._pool.imap(embed_chunk, tasks))
         return np.concatenate(found) if found else np.zeros((0, 384), np.float32)
+
+
+def _processes(workers: int) -> Any:
+    import multiprocessing
+
+    # Spawned, not forked: a fork copies the locks of torch's and ONNX Runtime's threads in whatever state they are.
+    return multiprocessing.get_context("spawn").Pool(workers)
 
 
 def embed_parallel(

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from distributed import LocalCluster
 
+import indexing.cluster
 from evals.scale import files_for, passages_of
 from indexing.build import Manifest, build_index
+from indexing.cluster import ClusterPool, ClusterUnavailable
 from indexing.embedding import OnnxEmbedder
 from indexing.parallel import CHUNK, ParallelEmbedder, embed_parallel
 from indexing.sources import files_of
 from indexing.store import PassageStore
 from indexing.vectors import ExactVectors
 from indexing.versions import current_version
+from integrations.cli.main import aeo
 
 TEXTS = [f"The applicant shall keep record {n} for {n % 9} years." for n in range(CHUNK * 2 + 5)]
 
@@ -45,6 +55,60 @@ def test_any_pool_with_imap_will_do() -> None:
     with ThreadPool(2) as pool, ParallelEmbedder(2, onnx=True, pool=pool) as embedder:
         assert np.array_equal(embedder.embed(TEXTS), OnnxEmbedder().embed(TEXTS))
         assert embedder.embed([]).shape == (0, 384)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """Address of a Dask scheduler with two worker processes."""
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as running:
+        yield running.scheduler_address
+
+
+def test_an_index_built_by_a_cluster_is_the_same(tmp_path: Path, cluster: str) -> None:
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"rule-{number}.md").write_text("\n\n".join(TEXTS[number::3]), "utf-8")
+    build_index(tmp_path / "here", files_of(folder))
+    command = ["index", "build", "--source", str(folder), "--index", str(tmp_path / "there"), "--json"]
+    built = CliRunner().invoke(aeo, command, env={"AEO_CLUSTER": cluster})
+    assert built.exit_code == 0, built.output
+    assert json.loads(built.stdout)["embedded"] == len(TEXTS)
+    here, there = (current_version(tmp_path / name) for name in ("here", "there"))
+    passages = [list(PassageStore(each / "passages.sqlite").all()) for each in (here, there)]
+    assert passages[0] == passages[1]
+    assert Manifest.open(here).version == Manifest.open(there).version
+    assert np.array_equal(np.load(here / "vectors.npy"), np.load(there / "vectors.npy"))
+
+
+def test_work_is_spread_over_the_workers_of_a_cluster(cluster: str) -> None:
+    with ClusterPool(cluster) as pool:
+        assert pool.workers == 2
+        assert list(pool.imap(len, ["a", "bb", "ccc"])) == [1, 2, 3]
+        assert len(set(pool.imap(_slow_process, range(8)))) == 2
+
+
+def _slow_process(_: int) -> int:
+    time.sleep(0.2)
+    return os.getpid()
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere", "http://127.0.0.1:9"])
+def test_a_scheduler_that_does_not_answer_is_named(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexing.cluster, "TIMEOUT_S", 1)
+    with pytest.raises(ClusterUnavailable, match=f"no Dask scheduler answers at {address}"):
+        ClusterPool(address)
+
+
+def test_a_cluster_without_workers_or_without_dask_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        LocalCluster(n_workers=0, dashboard_address=":0") as empty,
+        pytest.raises(ClusterUnavailable, match="has no workers"),
+    ):
+        ClusterPool(empty.scheduler_address)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ClusterUnavailable, match="Dask is not installed"):
+        ClusterPool("tcp://127.0.0.1:8786")
 
 
 @pytest.mark.parametrize("share", [0.01, 0.15, 0.5, 1.0])
