@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from corpus.programmes import english_names
-from evals.compare import compare_results, outcome, paired_interval
+from evals.compare import Comparison, compare_results, outcome, paired_interval
 from evals.diagnosis import by_kind
 from evals.judge import JUDGED
 from evals.metrics import METRICS, means
@@ -67,6 +67,18 @@ class Line:
     high: float
     points: tuple[tuple[str, float, bool], ...]
     """When it was, which index (for people), the score, and whether it is this run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composers:
+    """Two ways to compose answers, over the same questions and index; the extractive one first."""
+
+    first: str
+    second: str
+    comparison: Comparison
+    first_took: dict[str, float]
+    second_took: dict[str, float]
+    """Sentences by what became of them, calls, tokens, cost; milliseconds of an answer."""
 
 
 def report(run_dir: Path, out: Path | None = None) -> Path:
@@ -125,6 +137,7 @@ def view(run_dir: Path, info: RunInfo, results: Sequence[Result]) -> dict[str, A
         "comparison": comparison,
         "trend": _trend(run_dir, info),
         "judged": _judged(run_dir),
+        "composers": _composers(run_dir, info, results),
         "outcome": outcome,
     }
 
@@ -213,7 +226,7 @@ def _runs_beside(run_dir: Path, info: RunInfo) -> list[tuple[Path, RunInfo]]:
             other = read_info(path.parent)
         except EvalError:
             continue  # a folder of another release
-        if (other.split, other.sets) == (info.split, info.sets):
+        if (other.split, other.sets, other.sample) == (info.split, info.sets, info.sample):
             found.append((path.parent, other))
     return sorted(found, key=lambda entry: entry[1].started)
 
@@ -251,6 +264,28 @@ def _results_or_none(run_dir: Path) -> list[Result] | None:
         return read_results(run_dir)
     except EvalError:
         return None
+
+
+def _composers(run_dir: Path, info: RunInfo, results: Sequence[Result]) -> Composers | None:
+    """The run against the latest one beside it whose answers were composed otherwise from the same index."""
+    for path, other in reversed(_runs_beside(run_dir, info)):
+        if other.composer == info.composer or other.index_version != info.index_version:
+            continue
+        if others := _results_or_none(path):
+            pairs = sorted([(info.composer, results), (other.composer, others)], key=lambda p: p[0] != "extractive")
+            (first, before), (second, after) = pairs
+            return Composers(first, second, compare_results(before, after), _summed(before), _summed(after))
+    return None
+
+
+def _summed(results: Sequence[Result]) -> dict[str, float]:
+    """What all answers of a run took, with the time of half and of 95 % of them."""
+    totals: dict[str, float] = defaultdict(float)
+    for result in results:
+        for name, value in result.written.items():
+            totals[name] += value
+    p50, p95 = np.percentile([result.total_ms for result in results], [50, 95])
+    return dict(totals) | {"p50": float(p50), "p95": float(p95)}
 
 
 def _judged(run_dir: Path) -> dict[str, Any] | None:

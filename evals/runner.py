@@ -8,8 +8,9 @@ import os
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ DEPTH = 10
 WANTED = 2
 """Passages of the best grade that are kept for the report."""
 EXCERPT = 200
+Trace = tuple[dict[str, Any], ...]
 RESULTS = "results.jsonl"
 RUN = "run.json"
 
@@ -48,6 +50,8 @@ class RunInfo:
     started: str
     workers: int
     machine: str
+    sample: int | None = None
+    """How many of the questions were drawn; None: all were asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ class Result:
     missing: tuple[tuple[str, ...], ...]
     """Expected facts that the answer does not state."""
     readability: dict[str, float]
+    written: dict[str, float] = field(default_factory=dict)
+    """What a language model did: its sentences by what became of them, its calls, tokens and cost. Empty without one."""
 
     @property
     def total_ms(self) -> float:
@@ -103,6 +109,7 @@ class Result:
             violations=tuple(fields["violations"]),
             missing=tuple(tuple(fact) for fact in fields["missing"]),
             readability=fields["readability"],
+            written=fields.get("written", {}),
         )
 
 
@@ -118,9 +125,9 @@ class Evaluation:
         """Ask one question, after the earlier ones of its conversation, and measure the answer."""
         history: tuple[Turn, ...] = ()
         for earlier in question.history:
-            answer, _ = self._ask(Question(text=earlier, history=history))
+            answer, _, _ = self._ask(Question(text=earlier, history=history))
             history = (*history, Turn(earlier, answer.answer, answer.status, answer.jurisdictions))
-        answer, hits = self._ask(Question(text=question.question, history=history))
+        answer, hits, trace = self._ask(Question(text=question.question, history=history))
         judgements = self._relevance.judgements(question)
         plain = answer.to_json()
         scores, violations = score(question, plain, [hit.passage.id for hit in hits], judgements, self._index)
@@ -133,6 +140,7 @@ class Evaluation:
             violations=tuple(violations),
             missing=tuple(missing_facts(question, plain)),
             readability=readability(answer.answer) if answer.status == "answered" else {},
+            written=_written(trace),
         )
 
     def _wanted(self, hits: Sequence[Hit], judgements: Judgements) -> tuple[Ranked, ...]:
@@ -141,8 +149,8 @@ class Evaluation:
         passages = [self._index.store.get(identifier) for identifier in best[:WANTED]]
         return tuple(_ranked(passage, judgements, ranks.get(passage.id)) for passage in passages if passage)
 
-    def _ask(self, question: Question) -> tuple[Answer, list[Hit]]:
-        """The answer, and what was retrieved for it: the lists of several programmes merged rank by rank."""
+    def _ask(self, question: Question) -> tuple[Answer, list[Hit], Trace]:
+        """The answer, what was retrieved for it (the lists of several programmes merged rank by rank), and its trace."""
         seen: list[Context] = []
         try:
             steps = (("observe", seen.append), *steps_for(self._settings))
@@ -151,7 +159,20 @@ class Evaluation:
             raise EvalError(f"the pipeline refuses the question '{question.text[:60]}': {error}") from error
         assert last.answer is not None
         last.answer.timings_ms.pop("observe", None)
-        return last.answer, _merged(list(seen[0].hits.values()))
+        return last.answer, _merged(list(seen[0].hits.values())), last.trace
+
+
+OUTCOMES = ("kept", "attributed", "repaired", "dropped", "appended")
+"""What becomes of a model's sentence, and what is put beside it (docs/models.md)."""
+
+
+def _written(trace: Trace) -> dict[str, float]:
+    accounts = [note for note in trace if note["step"] == "account"]
+    if not accounts:
+        return {}
+    outcomes = [note.get("outcome") for note in trace if note["step"] == "write"]
+    counts: dict[str, float] = {outcome: outcomes.count(outcome) for outcome in OUTCOMES}
+    return counts | {key: sum(a[key] for a in accounts) for key in ("calls", "input_tokens", "output_tokens", "cost")}
 
 
 def _merged(lists: Sequence[list[Hit]]) -> list[Hit]:
@@ -173,27 +194,30 @@ def run(
     *,
     workers: int = 1,
     resume: bool = False,
+    sample: int | None = None,
     settings: Settings | None = None,
     show_progress: bool = True,
 ) -> Path:
     """Ask all questions of a split and write run.json and results.jsonl into `out_dir`, which is returned.
 
-    With `resume`, questions that `out_dir` already holds are not asked again.
+    With `resume`, questions that `out_dir` already holds are not asked again. With `sample`, only that many are asked:
+    spread over all kinds, and the same ones in every run.
 
     Raises:
         EvalError: bad question sets; a folder that holds another run; questions that the pipeline refuses.
         IndexMissing, IndexUnusable: see `indexing.versions`.
     """
     settings = settings or process_settings()
-    questions = load_questions(split, sets)
+    questions = _sampled(load_questions(split, sets), sample)
     index = Index.open(settings.index, settings.embedding_model)
     info = RunInfo(
         split=split,
         sets=tuple(sets),
+        sample=sample,
         questions=len(questions),
         index_version=index.version,
         embedding_model=index.manifest.model,
-        composer=settings.llm or "extractive",
+        composer=_composer(settings),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         workers=workers,
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU",
@@ -208,6 +232,21 @@ def run(
     return out_dir
 
 
+def _composer(settings: Settings) -> str:
+    """What composes the answers; a model's file by its name alone."""
+    name = settings.llm or "extractive"
+    return f"gguf:{Path(name).stem}" if name.startswith("gguf:") else name
+
+
+def _sampled(questions: list[EvalQuestion], sample: int | None) -> list[EvalQuestion]:
+    """A sample in which each kind of reply has its share, drawn by the questions' ids alone."""
+    if sample is None or sample >= len(questions):
+        return questions
+    drawn = sorted(questions, key=lambda question: (question.expect, sha256(question.id.encode()).digest()))
+    chosen = {drawn[i * len(drawn) // sample].id for i in range(sample)}
+    return [question for question in questions if question.id in chosen]
+
+
 def _prepare(out_dir: Path, info: RunInfo, resume: bool) -> set[str]:
     """Make or check the run's folder; ids of the questions that it holds."""
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -215,9 +254,9 @@ def _prepare(out_dir: Path, info: RunInfo, resume: bool) -> set[str]:
         if not resume:
             raise EvalError(f"{out_dir} already holds a run; resume it or choose another folder")
         before = read_info(out_dir)
-        for field in ("split", "sets", "index_version", "composer"):
-            if getattr(before, field) != getattr(info, field):
-                raise EvalError(f"{out_dir} was run with another {field.replace('_', ' ')}; start a new run")
+        for name in ("split", "sets", "sample", "index_version", "composer"):
+            if getattr(before, name) != getattr(info, name):
+                raise EvalError(f"{out_dir} was run with another {name.replace('_', ' ')}; start a new run")
         return _keep_whole_lines(out_dir / RESULTS)
     (out_dir / RUN).write_text(json.dumps(asdict(info), indent=1), encoding="utf-8")
     return set()

@@ -15,7 +15,9 @@ from assistant.settings import Settings
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-EXTRAS = {"openai": "openai", "anthropic": "anthropic", "gguf": "gguf"}
+EXTRAS = {
+    "openai": "openai", "anthropic": "anthropic", "google_genai": "google", "mistralai": "mistral", "ollama": "ollama",
+}  # fmt: skip
 """Extras of this package that bring a provider's package."""
 GGUF_CONTEXT = 8192
 """Tokens that a local file reads at most."""

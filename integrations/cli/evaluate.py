@@ -23,6 +23,7 @@ def eval_command() -> None:
 @click.option("--set", "sets", multiple=True, help="Question set by name; may be repeated; default: all.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder; default: var/evals/<time>.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
+@click.option("--sample", type=click.IntRange(1), help="Ask only so many, the same ones each time; for slow models.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run in --out.")
 @index_option
 def run_command(
@@ -30,6 +31,7 @@ def run_command(
     sets: tuple[str, ...],
     out: Path | None,
     workers: int,
+    sample: int | None,
     resume: bool,
     index: Path | None,
 ) -> None:
@@ -39,7 +41,7 @@ def run_command(
 
     settings = load_settings(index)
     folder = out or settings.index.parent / "evals" / datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    run(split, sets, folder, workers=workers, resume=resume, settings=settings)
+    run(split, sets, folder, workers=workers, resume=resume, sample=sample, settings=settings)
     click.echo(f"{folder}\n{report(folder)}")
 
 

@@ -233,7 +233,8 @@ def test_doctor_says_what_is_wrong(llm_settings: Settings, server: ScriptedServe
     ("llm", "words"),
     [
         ("anthropic:some-model", "pip install 'aeo-assistant[anthropic]'"),
-        ("mistralai:some-model", "pip install langchain-mistralai"),
+        ("mistralai:some-model", "pip install 'aeo-assistant[mistral]'"),
+        ("cohere:some-model", "pip install langchain-cohere"),
         ("nobody:some-model", "no provider that LangChain knows"),
         ("some-model", "names no provider"),
         ("gguf:/nowhere/model.gguf", "there is no file"),
