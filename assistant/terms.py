@@ -130,6 +130,11 @@ def known(language: str) -> bool:
     return language[:2] in LANGUAGES
 
 
+def readable(language: str) -> bool:
+    """Whether the words of a question in the language say something: it is English, or put into English terms."""
+    return language == "en" or known(language)
+
+
 def in_english(text: str, language: str) -> str:
     """Say the question in the guidance's English terms, with names, numbers and references kept.
 

@@ -12,7 +12,7 @@ from assistant.language import detect
 from assistant.messages import say, territories
 from assistant.programmes import Mention, fold, mentions, programme_codes
 from assistant.references import referred
-from assistant.spelling import corrected
+from assistant.spelling import corrected, foreign
 from assistant.terms import in_english, known
 from corpus.programmes import EU_MEMBERS, programmes
 from indexing.search import Filter
@@ -36,6 +36,8 @@ _DOMAIN = re.compile(
 _OWN_CASE = re.compile(r"\b(we|our|us|i|i'm|my)\b")
 """Whoever speaks of his own case means one programme, also where nothing else shows what is asked."""
 
+UNDETERMINED = "und"
+"""ISO 639 code of a language that is not told apart."""
 NEAR = 0.38
 """Cosine with the nearest passage from which a question that names nothing of the field still belongs to it."""
 
@@ -53,8 +55,12 @@ def understand(context: Context) -> None:
     held = frozenset(context.index.held(context.question.officer_access))
     context.language = detect(context.text)
     asked = _searchable(context.text)
-    if asked == context.text:
-        asked = context.text = corrected(context.text, context.index)
+    if context.language == "en":
+        spelt = corrected(context.text, context.index)
+        if foreign(spelt, context.index):
+            context.language = UNDETERMINED
+        else:
+            asked = context.text = spelt
     named = mentions(context.text)
     here, missing = programme_codes(named, held)
     if not here and not missing:
