@@ -22,14 +22,11 @@ from indexing.passages import Document, DocumentError, Passage
 from indexing.questions import question_files, questions_of, save
 from indexing.sources import Documents, SourceFile
 from indexing.store import Columns, PassageStore
-from indexing.vectors import CHROMA_LIMIT, EXACT_LIMIT, Entries, write_chroma
+from indexing.vectors import CHROMA_LIMIT, EXACT_LIMIT, Entries, server_fault, write_chroma
 from indexing.versions import IndexMissing, IndexUnusable, current_version, publish, writing
 
 FORMAT = 4
 """Layout of a version folder; another number means: build again."""
-
-TORCH_PAYS_FROM = 1500
-"""Fewer texts than this are embedded sooner by ONNX Runtime than torch is imported."""
 
 Progress = Callable[[str, int, int], None]
 """Called with a step's name, what is done, and the total."""
@@ -290,12 +287,12 @@ def _sources(
 ) -> tuple[list[VectorCache], int]:
     """Caches that together hold every key, and how many texts had to be embedded."""
     new = {key: text for key, text in zip(keys, texts, strict=True) if all(cache.row(key) < 0 for cache in caches)}
-    small = model == DEFAULT_MODEL and len(new) < TORCH_PAYS_FROM
+    onnx = model == DEFAULT_MODEL
     if new and (cluster or workers > 1):
-        with ParallelEmbedder(workers, model, onnx=small, cluster=cluster) as parallel:
+        with ParallelEmbedder(workers, model, onnx=onnx, cluster=cluster) as parallel:
             fresh = _embed(new, parallel, progress, batch=128 * parallel.workers)
     else:
-        embedder: Embedder = OnnxEmbedder() if small else SentenceTransformerEmbedder(model)
+        embedder: Embedder = OnnxEmbedder() if onnx else SentenceTransformerEmbedder(model)
         fresh = _embed(new, embedder, progress)
     return [fresh, *caches], len(new)
 
@@ -371,7 +368,7 @@ def _write_vectors(
         now = zip(entries.ids, places, new.keys, strict=True)
         same = frozenset(name for name, place, key in now if previous.entries.get(name) == (place, key))
         before = previous.folder / "chroma", same
-    write_chroma(chroma_url or folder / "chroma", manifest.version, entries, before)
+    write_chroma(chroma_url or folder / "chroma", folder.parent, manifest.version, entries, before)
 
 
 def verify_index(index: Path) -> list[str]:
@@ -398,5 +395,8 @@ def verify_index(index: Path) -> list[str]:
     lengths = np.linalg.norm(vectors, axis=1)
     if len(vectors) and not np.allclose(lengths, 1, atol=2e-3):
         faults.append(f"{int((np.abs(lengths - 1) > 2e-3).sum())} vectors are not of unit length")
+    if manifest.chroma != "embedded":
+        fault = server_fault(manifest.chroma, index, manifest.version, manifest.passages)
+        faults += [fault] if fault else []
     store.close()
     return faults

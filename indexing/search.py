@@ -21,7 +21,7 @@ from indexing.questions import best_by_row
 from indexing.ranking import RERANKER, Ranker, fuse
 from indexing.rerank import DEPTH as RERANKED
 from indexing.store import Columns, PassageStore
-from indexing.vectors import EXACT_LIMIT, NEAREST, ChromaVectors, ExactVectors
+from indexing.vectors import EXACT_LIMIT, NEAREST, ExactVectors
 from indexing.versions import IndexUnusable, current_version
 
 
@@ -68,9 +68,6 @@ class Index:
         self._exact = ExactVectors(folder / "vectors.npy")
         signs = folder / "signs.npy"
         self._signs = SignCodes(signs) if signs.exists() else None
-        self._chroma: ChromaVectors | None = None
-        if manifest.chroma != "embedded":
-            self._chroma = ChromaVectors(manifest.chroma, manifest.version)
 
     @classmethod
     def open(cls, index: Path, model: str | None = None) -> Index:
@@ -152,8 +149,8 @@ class Index:
 
     @cached_property
     def _ranker(self) -> Ranker | None:
-        """The shipped reranker; None for vectors of a model that it was not trained on, and with a Chroma server."""
-        if self.manifest.model != DEFAULT_MODEL or self._chroma is not None or not RERANKER.exists():
+        """The shipped reranker; None for vectors of a model that it was not trained on."""
+        if self.manifest.model != DEFAULT_MODEL or not RERANKER.exists():
             return None
         return Ranker.open(self._lexical, self._columns.document, self._exact.matrix)
 
@@ -195,8 +192,6 @@ class Index:
 
     def dense(self, vector: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Cosine of `rows` with a unit vector, shape (rows,); of very many, only the nearest have one other than 0."""
-        if self._chroma is not None:
-            return self._chroma.scores(vector, rows)
         if self._signs is None or len(rows) <= EXACT_LIMIT:
             return self._exact.scores(vector, rows)
         near = self._signs.nearest(vector, rows, NEAREST)

@@ -1,4 +1,4 @@
-"""Vectors: kept in Chroma, searched in a memory-mapped copy unless a Chroma server is configured.
+"""Vectors: kept in Chroma, in the index or on a server, and searched in a memory-mapped copy.
 
 ADR 0003 tells why there are two, ADR 0006 what is different with very many passages.
 """
@@ -6,6 +6,7 @@ ADR 0003 tells why there are two, ADR 0006 what is different with very many pass
 from __future__ import annotations
 
 import gc
+import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -70,9 +71,9 @@ class Entries:
 
 
 def write_chroma(
-    location: Path | str, version: str, entries: Entries, before: tuple[Path, frozenset[str]] | None
+    location: Path | str, index: Path, version: str, entries: Entries, before: tuple[Path, frozenset[str]] | None
 ) -> None:
-    """Store the vectors of one version: in a folder of its own, or as a collection of its own on a server.
+    """Store the vectors of one version of `index`: in a folder of its own, or as a collection of its own on a server.
 
     `before` is the folder of the version before, if it has one, and the ids of the entries that are as they were.
 
@@ -84,7 +85,7 @@ def write_chroma(
         if isinstance(location, Path):
             _write_embedded(location, entries, before)
         else:
-            _write_server(location, version, entries)
+            _write_server(location, index, version, entries)
     except ChromaUnavailable:
         raise
     except Exception as error:  # Chroma reports a full disk, a lost server and a bad name through many classes
@@ -110,14 +111,45 @@ def _write_embedded(folder: Path, entries: Entries, before: tuple[Path, frozense
     gc.collect()
 
 
-def _write_server(location: str, version: str, entries: Entries) -> None:
+def _write_server(location: str, index: Path, version: str, entries: Entries) -> None:
+    """Write the version's collection, whole or not at all, and drop those of versions that the index has no more."""
     client = _client(location)
-    name = f"{_COLLECTION}-{version}"
-    if name in {collection.name for collection in client.list_collections()}:
-        return
-    collection = client.create_collection(name, embedding_function=None, configuration=_SPACE)
-    metadata = [{"row": row, "jurisdiction": place} for row, place in enumerate(entries.jurisdictions)]
-    _add(collection, entries, range(len(entries.ids)), metadata)
+    name = collection_name(index, version)
+    held = {collection.name: collection for collection in client.list_collections()}
+    kept = {collection_name(index, folder.name.partition("-")[0]) for folder in (index / "versions").iterdir()}
+    if name not in held or held[name].count() != len(entries.ids):
+        writing = f"{name}-writing"  # gets its name when it is whole: a killed build leaves no half collection in use
+        if writing in held:
+            client.delete_collection(writing)
+        collection = client.create_collection(writing, embedding_function=None, configuration=_SPACE)
+        metadata = [{"row": row, "jurisdiction": place} for row, place in enumerate(entries.jurisdictions)]
+        _add(collection, entries, range(len(entries.ids)), metadata)
+        if name in held:
+            client.delete_collection(name)
+        collection.modify(name=name)
+    prefix = collection_name(index, "")
+    for old in held:
+        if old.startswith(prefix) and old not in {*kept, name, f"{name}-writing"}:
+            client.delete_collection(old)
+
+
+def server_fault(location: str, index: Path, version: str, passages: int) -> str | None:
+    """What is wrong with a version's collection on a server, in one line; None when it is whole."""
+    try:
+        held = {collection.name: collection.count() for collection in _client(location).list_collections()}
+    except ChromaUnavailable as error:
+        return str(error)
+    except Exception as error:  # as in write_chroma
+        return f"Chroma server at {location} fails ({error}); start it again or unset AEO_CHROMA_URL"
+    count = held.get(collection_name(index, version), 0)
+    if count != passages:
+        return f"Chroma server at {location} holds {count} of {passages} vectors; run 'aeo index build'"
+    return None
+
+
+def collection_name(index: Path, version: str) -> str:
+    """Name of a version's collection on a server, which several indexes may share."""
+    return f"{_COLLECTION}-{hashlib.sha256(str(index.resolve()).encode()).hexdigest()[:8]}-{version}"
 
 
 def _add(collection: Any, entries: Entries, rows: Sequence[int], metadata: Sequence[Mapping[str, object]]) -> None:
@@ -142,33 +174,3 @@ class ExactVectors:
         if len(rows) * 5 > len(self.matrix):
             return np.asarray(self.matrix @ query, np.float32)[rows]
         return np.asarray(self.matrix[rows] @ query, np.float32)
-
-
-class ChromaVectors:
-    """Chroma's approximate search; rows that it does not return score 0."""
-
-    def __init__(self, location: Path | str, version: str) -> None:
-        client = _client(location)
-        name = _COLLECTION if isinstance(location, Path) else f"{_COLLECTION}-{version}"
-        try:
-            self._collection = client.get_collection(name, embedding_function=None)
-        except Exception as error:  # NotFoundError of several shapes
-            raise ChromaUnavailable(
-                f"Chroma at {location} does not hold index version {version}; run 'aeo index build' with it"
-            ) from error
-
-    def scores(
-        self, query: Vectors, rows: NDArray[np.int64], jurisdictions: frozenset[str] | None = None, k: int = 300
-    ) -> NDArray[np.float32]:
-        """Cosine of the `k` nearest passages of the jurisdictions, at their places among `rows` (ascending)."""
-        where = {"jurisdiction": {"$in": sorted(jurisdictions)}} if jurisdictions else None
-        found = self._collection.query(
-            query_embeddings=[query], n_results=k, where=where, include=["distances", "metadatas"]
-        )
-        scores = np.zeros(len(rows), np.float32)
-        nearest = np.array([entry["row"] for entry in found["metadatas"][0]], np.int64)
-        places = np.searchsorted(rows, nearest)
-        inside = places < len(rows)
-        inside[inside] = rows[places[inside]] == nearest[inside]
-        scores[places[inside]] = 1 - np.array(found["distances"][0], np.float32)[inside]
-        return scores
