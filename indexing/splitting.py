@@ -28,7 +28,7 @@ _NAMES: dict[str, str] = {
     "الملحق",
     "part": "part|partie|parte|teil|title|titel|titre|título|titulo|titolo|book|livre|раздел|розділ|bagian|kısım",
     "chapter": "chapter|chapitre|capítulo|capitulo|kapitel|capitolo|глава|bab|bölüm|chương|الفصل|الباب|หมวด",
-    "section": r"section|sec\.|sección|seccion|seção|abschnitt|sezione",
+    "section": r"section|sec\.|sección|seccion|seção|abschnitt|sezione|סעיף",
     "article": r"article|art\.|artículo|articulo|artigo|articolo|artikel|статья|стаття|член|madde|pasal|điều|المادة|"
     "مادة|มาตรา|ข้อ|rule|regulation|clause|paragraph|standard|recommended practice|§",
 }

@@ -299,7 +299,30 @@ def test_html_in_another_charset_than_declared(tmp_path: Path, declared: str) ->
     assert passages[0].text == text.strip()
     assert document.language == "ru"
     if declared == "utf-8":
-        assert document.notices == ("page.html: declared as utf-8, which it is not; read as windows-1251",)
+        assert document.notices == (
+            "page.html: declared as utf-8, which it is not; read as windows-1251 (are letters wrong? save it as UTF-8)",
+        )
+
+
+def test_a_short_western_page_in_another_charset_than_declared(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    text = "L'opérateur économique agréé conserve ses écritures."
+    path.write_bytes(f"<html><head><meta charset=utf-8></head><body><p>{text}</p></body></html>".encode("cp1252"))
+    assert [p.text for p in read(path)] == [text]
+
+
+def test_a_table_in_a_cell_of_a_table_is_the_text_of_that_cell(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    inner = "<table><tr><td>Extract</td><td>of three years</td></tr><tr><td>Letter</td><td>signed</td></tr></table>"
+    path.write_text(
+        "<table><tr><th>Criterion</th><th>Evidence</th></tr>"
+        f"<tr><td>Compliance</td><td>Both: {inner} in one cover</td></tr><tr><td>Solvency</td><td>Accounts</td></tr></table>",
+        "utf-8",
+    )
+    assert [p.text for p in read(path)] == [
+        "Criterion: Compliance; Evidence: Both: Extract, of three years; Letter, signed in one cover",
+        "Criterion: Solvency; Evidence: Accounts",
+    ]
 
 
 def test_html_uses_the_charset_of_the_server(tmp_path: Path) -> None:
@@ -315,6 +338,7 @@ def test_html_in_arabic_and_hebrew(tmp_path: Path) -> None:
     )
     document, passages = read_publication(path, {})
     assert (passages[0].reference, passages[0].text) == ("المادة 5", "المادة 5: يجب على مقدم الطلب.")
+    assert passages[1].reference == "סעיף 3"
     assert document.language == "ar"
 
 
@@ -380,6 +404,24 @@ def test_pdf_with_two_columns_is_read_down_each(tmp_path: Path) -> None:
     text = " ".join(p.text for p in read(path))
     order = [text.index(f"{side} line {row} ") for side in ("Left", "Right") for row in range(30)]
     assert order == sorted(order)
+
+
+def test_a_line_that_pages_repeat_within_their_text_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "forms.pdf"
+    canvas = Canvas(str(path), pagesize=A4)
+    names = ("importer", "exporter", "carrier", "warehouse keeper")
+    for name in names:
+        canvas.drawString(60, 825, "Customs Manual")
+        canvas.drawString(60, 800, f"The {name} shall")
+        canvas.drawString(60, 786, "keep records of customs operations for")
+        canvas.drawString(60, 772, f"seven years in the case of a {name}.")
+        canvas.showPage()
+    canvas.save()
+    text = " ".join(p.text for p in read(path))
+    assert text == " ".join(
+        f"The {name} shall keep records of customs operations for seven years in the case of a {name}."
+        for name in names
+    )
 
 
 def test_pdf_lines_become_paragraphs(tmp_path: Path) -> None:

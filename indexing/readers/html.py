@@ -26,6 +26,10 @@ _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 # What numbers an item when a page sets it in a column of its own, as the EU's Official Journal does.
 _LONE_NUMBER = re.compile(r"[(（]?[\w]{1,5}[.)）]|[(（][\w]{1,5}[)）]|[-–—•·]")
+# A character that hardly occurs where a page is in windows-1252, but does where another encoding is read as it.
+_WESTERN = re.compile(
+    "[^\\x00-\\x7f\xa0«»“”‘’„–—…€£©®™•·°§ºª¡¿àâäáãåæçèéêëìíîïñòóôöõøœùúûüýÿßÀÂÄÁÃÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÖÕØŒÙÚÛÜ]"
+)
 # A line that begins like this begins a paragraph, though only <br> parts it from the one before.
 _NEW_LINE = re.compile(r"\(?\w{1,4}[.)]\s|(?:article|section|§|第)\s*\S", re.IGNORECASE)
 
@@ -59,12 +63,16 @@ def _decoded(path: Path, charset: str, notices: list[str]) -> str:
     except UnicodeDecodeError:
         pass
     declared = EncodingDetector.find_declared_encoding(data, is_html=True) or charset or ""
-    found = UnicodeDammit(data, known_definite_encodings=[declared] if declared else [], is_html=True)
+    # What browsers fall back on is tried before any guess: short texts give a guesser too little to go by.
+    western = [] if _WESTERN.search(data.decode("windows-1252", "replace")) else ["windows-1252"]
+    found = UnicodeDammit(
+        data, known_definite_encodings=[declared] if declared else [], user_encodings=western, is_html=True
+    )
     if found.unicode_markup is None or found.contains_replacement_characters:
         raise DocumentError(f"{path.name}: its text encoding cannot be recognised; save the page as UTF-8")
     used = found.original_encoding or ""
     if declared and used.casefold() != declared.casefold():
-        notices.append(f"declared as {declared}, which it is not; read as {used}")
+        notices.append(f"declared as {declared}, which it is not; read as {used} (are letters wrong? save it as UTF-8)")
     return found.unicode_markup
 
 
@@ -308,11 +316,13 @@ def _is_lone_number(cell: Any) -> bool:
 
 def _is_data(table: Any) -> bool:
     """Whether a table holds data; else it only arranges the page, and is read as the text that it arranges."""
-    if table.find(".//table") is not None or any(table.find(f".//{heading}") is not None for heading in _HEADINGS):
+    if any(table.find(f".//{heading}") is not None for heading in _HEADINGS):
         return False
-    rows = list(table.iter("tr"))
-    if next(table.iter("th"), None) is not None:
+    rows = _own_rows(table)
+    if any(cell.tag == "th" for row in rows for cell in row):
         return len(rows) > 1 or sum(1 for _ in table.iter("td")) > 1
+    if table.find(".//table") is not None:
+        return False
     cells = [[cell for cell in row if cell.tag == "td"] for row in rows]
     if len(rows) < 2 or max((len(row) for row in cells), default=0) < 2:
         return False
@@ -322,19 +332,38 @@ def _is_data(table: Any) -> bool:
     return max(map(len, texts), default=0) <= 1000
 
 
+def _own_rows(table: Any) -> list[Any]:
+    """Rows of a table, without those of tables in its cells."""
+    return [row for row in table.iter("tr") if next(row.iterancestors("table")) is table]
+
+
+def _cell_text(cell: Any) -> str:
+    """Text of a cell; of a table in it, the cells with commas between, the rows with semicolons."""
+    inner = cell.find(".//table")
+    if inner is None:
+        return clean(" ".join(cell.itertext()))
+    rows = "; ".join(
+        ", ".join(_cell_text(each) for each in row if each.tag in ("td", "th")) for row in _own_rows(inner)
+    )
+    for child in list(inner):
+        inner.remove(child)
+    inner.tag, inner.text = "span", rows
+    return _cell_text(cell)
+
+
 def _grid(table: Any) -> tuple[list[list[str]], bool | None]:
     """Cells by row, those that span several repeated in each; whether the first is a header (None: unknown)."""
     grid: list[list[str]] = []
     open_: dict[int, tuple[str, int]] = {}  # column: text and rows still to fill
     header: bool | None = None
-    for row in table.iter("tr"):
+    for row in _own_rows(table):
         cells = [cell for cell in row if cell.tag in ("td", "th")]
         if not grid and cells:
             header = True if all(cell.tag == "th" for cell in cells) else None
         line: list[str] = []
         for cell in cells:
             _fill(line, open_)
-            text = clean(" ".join(cell.itertext()))
+            text = _cell_text(cell)
             height = min(_integer(cell.get("rowspan"), 1), 1000)
             for _ in range(max(1, min(_integer(cell.get("colspan"), 1), 100))):
                 if height > 1:

@@ -390,15 +390,29 @@ def _without_margins(lines: Sequence[_Line], pages: int) -> list[_Line]:
     keys = Counter(key for key, _ in {(_key(line), line.page) for line in lines if line.margin})
     often = max(min(3, pages), 2, pages * 0.4)
     texts = Counter(_FOLIO.sub("", line.text) for line in lines)
-    kept = []
-    for line in lines:
+
+    def running(line: _Line) -> bool:
         bare = _FOLIO.sub("", line.text)
         # "Chapter 2: Handling 17" repeats the heading on each page of the chapter.
         chapter = bare != line.text and opens_paragraph(bare) and texts[bare] > 1
-        running = keys[_key(line)] >= often or chapter or _PAGE_NUMBER.fullmatch(line.text)
-        if line.rows or not ((line.margin and running) or _CONTENTS_LINE.search(line.text)):
-            kept.append(line)
-    return kept
+        return line.margin and bool(keys[_key(line)] >= often or chapter or _PAGE_NUMBER.fullmatch(line.text))
+
+    # What stands between lines of text is text, however often it is repeated.
+    first: dict[int, float] = {}
+    last: dict[int, float] = {}
+    for line in lines:
+        if not running(line):
+            first[line.page] = min(first.get(line.page, line.top), line.top)
+            last[line.page] = max(last.get(line.page, line.bottom), line.bottom)
+    return [
+        line
+        for line in lines
+        if line.rows
+        or (
+            not (running(line) and not first.get(line.page, math.inf) < line.top < last.get(line.page, 0) - line.size)
+            and not _CONTENTS_LINE.search(line.text)
+        )
+    ]
 
 
 def _key(line: _Line) -> str:
