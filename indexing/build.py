@@ -46,7 +46,7 @@ class Manifest:
     files: dict[str, str]
     """Digest by name of each source file."""
     problems: tuple[str, ...]
-    """One line for each file that could not be read, and for each part of one."""
+    """One line for each file that could not be read, and for whatever else is to be known of one that was."""
     chroma: str
     """Where the vectors are: "embedded" or the address of a server."""
 
@@ -213,7 +213,7 @@ def _read(
         try:
             found: Documents = store.of_file(file.name) if same and store else file.read(file.path)
         except DocumentError as error:
-            problems.append(str(error))
+            problems.append(f"{error}; left out")
             continue
         collected += [(file.name, document, passages) for document, passages in found]
         problems += [notice for document, _ in found for notice in document.notices]

@@ -62,7 +62,8 @@ def _index(settings: Any) -> Finding:
         index = Index.open(settings.index, settings.embedding_model)
     except UserError as error:
         return Finding("Index", False, str(error))
-    left_out = f"; {len(index.manifest.problems)} files left out" if index.manifest.problems else ""
+    missing = sum(problem.endswith("left out") for problem in index.manifest.problems)
+    left_out = f"; {missing} files left out" if missing else ""
     return Finding(
         "Index",
         True,

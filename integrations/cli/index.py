@@ -69,7 +69,7 @@ def _build(source: Path | None, index: Path | None, as_json: bool, workers: int,
             progress=show,
         )
     for problem in report.problems:
-        click.echo(f"aeo: left out: {problem}", err=True)
+        click.echo(f"aeo: {problem}", err=True)
     if as_json:
         print_json(asdict(report))
     elif report.unchanged:
@@ -98,7 +98,7 @@ def status_command(stale: bool, index: Path | None, as_json: bool) -> None:
     click.echo(f"{status.documents} documents, {status.passages} passages, {len(status.jurisdictions)} programmes")
     click.echo(f"{len(status.stale)} provisions rest on sources older than {settings.stale_after_days} days.")
     for problem in status.problems:
-        click.echo(f"aeo: left out: {problem}", err=True)
+        click.echo(f"aeo: {problem}", err=True)
     if stale:
         for entry in status.stale:
             click.echo(f"  {entry.as_of:10}  {entry.jurisdiction:8} {entry.reference}  ({entry.passage_id})")
