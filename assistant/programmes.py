@@ -15,6 +15,7 @@ _TOUCHING = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f"
 _UNSPACED = re.compile(f"[{_TOUCHING}]")
 _WORD = re.compile(rf"[^\W_{_TOUCHING}]+(?:[-./'’&][^\W_{_TOUCHING}]+)*")
 _PART = re.compile("[^-/]+")
+_CODE_PAIR = re.compile(r"\b([A-Z]{2})[-–/]([A-Z]{2})\b")
 _LONGEST = 7
 """Words in the longest alias."""
 _SHORTEST_BARE = 5
@@ -48,6 +49,8 @@ class Mention:
     words: str
     weak: bool = False
     """Only hints at the programme: a city, or a tier that several programmes have."""
+    place: bool = False
+    """A city, port or crossing."""
 
 
 def fold(text: str) -> str:
@@ -93,6 +96,7 @@ class _Names:
     stems: dict[str, str]
     """Beginnings of demonyms; "$" ends those that are whole words."""
     weak: frozenset[str]
+    places: frozenset[str]
 
 
 @lru_cache(maxsize=1)
@@ -110,8 +114,8 @@ def _names() -> _Names:
             unspaced[folded] = code
         else:
             spaced[" ".join(_WORD.findall(folded))] = code
-    weak = {fold(place) for names in places().values() for place in names}
-    weak |= {fold(alias) for p in programmes().values() for alias in p.weak}
+    towns = frozenset(fold(place) for names in places().values() for place in names)
+    weak = towns | {fold(alias) for p in programmes().values() for alias in p.weak}
     return _Names(
         spaced=spaced,
         unspaced=unspaced,
@@ -119,6 +123,7 @@ def _names() -> _Names:
         bare={bare(name): code for name, code in spaced.items() if len(name) >= _SHORTEST_BARE},
         stems={stem: code for code, stems in demonyms().items() for stem in stems},
         weak=frozenset(weak),
+        places=towns,
     )
 
 
@@ -136,14 +141,32 @@ def mentions(text: str) -> tuple[Mention, ...]:
         start, end = tokens[0][0], tokens[taken - 1][1]
         if named is not None:
             code, alias = named
-            found.append(Mention(code, start, end, plain[start:end], alias in _names().weak))
+            found.append(_mention(code, start, end, plain[start:end], alias))
         elif parts := [(start + m.start(), start + m.end()) for m in _PART.finditer(folded[start:end])][1:]:
             tokens[0] = (start, parts[0][0] - 1)  # "US-Japan"
             tokens[1:1] = parts
             continue
         del tokens[:taken]
     found += _unspaced_mentions(folded, plain)
+    found += _code_pairs(plain, found)
     return tuple(sorted(found, key=lambda mention: mention.start))
+
+
+def _mention(code: str, start: int, end: int, words: str, alias: str) -> Mention:
+    return Mention(code, start, end, words, alias in _names().weak, alias in _names().places)
+
+
+def _code_pairs(plain: str, found: Sequence[Mention]) -> list[Mention]:
+    """Two programmes by their codes, as in "the ID-HK arrangement": alone, many codes are words ("ID", "NO")."""
+    pairs: list[Mention] = []
+    for match in _CODE_PAIR.finditer(plain):
+        if not all(match[number] in programmes() for number in (1, 2)):
+            continue
+        for number in (1, 2):
+            start, end = match.span(number)
+            if not any(mention.start < end and start < mention.end for mention in found):
+                pairs.append(Mention(match[number], start, end, match[number]))
+    return pairs
 
 
 def _longest_name(plain: str, folded: str, tokens: list[tuple[int, int]]) -> tuple[int, tuple[str, str] | None]:
@@ -219,22 +242,26 @@ def _unspaced_mentions(folded: str, plain: str) -> list[Mention]:
             alias = folded[i : i + n]
             code = names.unspaced.get(alias)
             if code is not None:
-                found.append(Mention(code, i, i + n, plain[i : i + n], alias in names.weak))
+                found.append(_mention(code, i, i + n, plain[i : i + n], alias))
                 i += n - 1
                 break
         i += 1
     return found
 
 
-def programme_codes(found: Sequence[Mention], held: frozenset[str]) -> tuple[list[str], list[str]]:
+def programme_codes(
+    found: Sequence[Mention], held: frozenset[str], places_count: bool = False
+) -> tuple[list[str], list[str]]:
     """Codes of programmes that the guidance holds, in order of mention, and of named territories that it does not.
 
-    A member state of the EU stands for the EU's programme, beside its own notes where there are some.
+    Where a programme or territory is named, what only hints at one does not count, but for places if `places_count`;
+    where none is, a place says more than a tier. A member state of the EU stands for the EU's programme, beside its own
+    notes where there are some.
     """
     here: list[str] = []
     missing: list[str] = []
-    firm = [mention for mention in found if not mention.weak]
-    for mention in firm or found:
+    firm = [mention for mention in found if not mention.weak or (places_count and mention.place)]
+    for mention in firm or [mention for mention in found if mention.place] or found:
         codes: tuple[str, ...] = _SERVED_BY.get(mention.code, (mention.code,))
         if mention.code in EU_MEMBERS:
             codes = (mention.code, "EU") if mention.code in held else ("EU",)

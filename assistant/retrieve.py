@@ -48,7 +48,7 @@ EXPECTED = 0.19
 GAP = 0.36
 DATA_ROW = 1.0
 PAIR = 0.5
-REFERENCE = 2.0
+REFERENCE = 1.4
 """Added to a passage under the asked topic, to one that holds the kind of fact asked for, to one that is referred to by its
 pinpoint; taken from one that only says that nothing was found, and from rows of the recognition data where the question is
 about something else; added to the row about two programmes that the question names."""

@@ -41,11 +41,16 @@ def corrected(text: str, index: Index) -> str:
     return text
 
 
+def strange(word: str, index: Index) -> bool:
+    """Whether a word stands neither in the guidance nor in the names of programmes."""
+    return fold(word) not in _known(index)
+
+
 def foreign(text: str, index: Index) -> bool:
     """Whether most words of a text are neither English nor in the guidance nor codes: it is in a language not told apart."""
     written = [word for word in _LETTERS.findall(fold(text)) if len(word) > 2]
-    strange = sum(word not in _known(index) and word not in _english() for word in written)
-    return len(written) > 2 and strange > _FOREIGN * len(written)
+    unknown = sum(word not in _known(index) and word not in _english() for word in written)
+    return len(written) > 2 and unknown > _FOREIGN * len(written)
 
 
 @lru_cache(maxsize=2)

@@ -26,7 +26,7 @@ from indexing.search import Hit, Index
 WEIGHTS = (6.86, 3.55, 2.68, -3.0, -0.28, 5.1, 0.87, -0.07, 0.03, -6.21, -1.09)
 INTERCEPT = -7.74
 """Of the features in their order."""
-DECLINE_BELOW = 0.20
+DECLINE_BELOW = 0.18
 DOUBT_BELOW = 0.40
 """Below the first, the question is declined; below the second, the answer says that it may not be exactly what was asked
 and a question that names nothing of the field is taken to be about something else.

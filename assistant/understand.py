@@ -12,7 +12,7 @@ from assistant.language import detect
 from assistant.messages import say, territories
 from assistant.programmes import Mention, fold, mentions, programme_codes
 from assistant.references import referred
-from assistant.spelling import corrected, foreign
+from assistant.spelling import corrected, foreign, strange
 from assistant.terms import in_english, known
 from corpus.programmes import EU_MEMBERS, programmes
 from indexing.search import Filter
@@ -22,6 +22,7 @@ _FOLLOW_UP = re.compile(
     r"|^(und|et|y|e|dan|ve|peki|was ist mit|qu'en est-il|qué pasa con|e quanto|bagaimana dengan)\b"
     r"|^(那|那么|那麼|では|それ|그럼|그러면|وماذا|وفي)"
 )
+_WITH = re.compile(r"\bwith\b|\bbetween\b")
 _OFFICER = re.compile(
     r"\b(as (an?|the) (officer|validator|auditor|customs officer)|applicant('s|s)?\b|the (applicant|holder|operator|company)('s)?\b.{0,40}\b(check|examine|verify|assess|validat)"
     r"|(we|i|officers?|validators?) (examine|validate|assess|audit|inspect|verify|check)\b|validation (plan|visit|report)|what (should|must|do) (i|we|officers?|validators?) (look|check|examine|verify|ask)"
@@ -38,6 +39,23 @@ _OWN_CASE = re.compile(r"\b(we|our|us|i|i'm|my)\b")
 
 UNDETERMINED = "und"
 """ISO 639 code of a language that is not told apart."""
+_PROGRAMME = re.compile(
+    r"\baeo|\boea|authori[sz]ed|trusted (trader|operator)|c-?tpat|mutual recognition|\bmras?\b|certified|accredit|validat|safe framework"
+)
+_ELSEWHERE = re.compile(
+    r"\b(income|corporate|corporation|council|property|capital gains?|inheritance|payroll|wealth|road|sales) tax|\btax (return|bracket|refund)s?\b"
+    r"|\bvat\b.{0,20}\b(registration|threshold|rate|return)|\b(register|registration) for vat|\bvisas?\b|\bpassports?\b|\baadhaar\b"
+    r"|\b(import )?(dut(y|ies)|tariffs?)( rates?)? (on|for) (?!release|clearance|entry|hold)|\bhs code|\bhts code|\bexchange rate|\bdriv(ing|er'?s) licen[cs]e"
+    r"|\b(weather|recipe|hotels?|restaurants?|flights?|speed limit|football|movie|poem|tourist)\b"
+)
+"""Subjects of other authorities, and of none: they are ours only where the question names a programme of our field."""
+_WHOSE = re.compile(
+    r"\b(?:[Dd]oes|[Hh]as) ((?!AEO|OEA|MRA)[A-Z]\w{3,}) (?:have|run|offer|got|an?|any)\b"
+    r"|\b(?:programme|program|scheme|rules|criteria|certificate|status|AEO)s? (?:of|in|by) (?:the )?((?!AEO|OEA|MRA)[A-Z][a-z]{3,})\b"
+)
+_ONE_LAND = {"ja": "JP", "ko": "KR", "th": "TH", "vi": "VN"}
+"""Languages that are spoken in the territory of one programme: where none is named, that one is meant."""
+
 NEAR = 0.38
 """Cosine with the nearest passage from which a question that names nothing of the field still belongs to it."""
 
@@ -62,10 +80,13 @@ def understand(context: Context) -> None:
         else:
             asked = context.text = spelt
     named = mentions(context.text)
-    here, missing = programme_codes(named, held)
-    if not here and not missing:
+    recognition = _about_recognition(asked)
+    here, missing = programme_codes(named, held, places_count=recognition)
+    if context.question.jurisdictions and all(mention.weak for mention in named):
+        here, missing = [], []  # what was chosen counts for more than a hint
+    elif not here and not missing:
         here = _implied(context, asked)
-    _resume(context, named, asked)
+    here = _resume(context, named, asked, here)
     context.text = _searchable(context.text)
     question = context.question
     context.concepts = tuple(concepts_in(context.text))
@@ -111,15 +132,26 @@ def _no_programme(context: Context, missing: list[str]) -> None:
     context.decline("no_programme", say("no_programme", context.language, names=names))
 
 
-def _resume(context: Context, named: tuple[Mention, ...], asked: str) -> None:
-    """Complete a follow-up from the conversation: its programme, its subject, or both."""
+def _about_recognition(text: str) -> bool:
+    return any(concept.topic == "recognition" for concept in concepts_in(text))
+
+
+def _resume(context: Context, named: tuple[Mention, ...], asked: str, here: list[str]) -> list[str]:
+    """Complete a follow-up from the conversation: its programme, its subject, or both. Returns the programmes meant."""
     history = context.question.history
     if not history:
-        return
+        return here
     own = concepts_in(asked)
     short = len(context.text.split()) <= 8 and len(context.text) <= 60
     refers = bool(_FOLLOW_UP.search(fold(context.text)))
     before = next((turn for turn in reversed(history) if turn.status != "declined"), history[-1])
+    if before.jurisdictions and all(mention.weak and not mention.place for mention in named):
+        named, here = (), []  # "what if we hold only AEOC?": a tier of the programme that is spoken of
+    if here and refers and _WITH.search(fold(context.text)) and _about_recognition(before.question):
+        # "and when was the one with Australia signed?": both sides
+        context.text = f"{before.question} {context.text}"
+        context.follows_up = True
+        return list(dict.fromkeys([*before.jurisdictions, *here]))
     if named and (short or refers) and not own:
         # "and in the UK?": the earlier subject, the new programme
         subject = _without_programmes(before.question)
@@ -134,6 +166,7 @@ def _resume(context: Context, named: tuple[Mention, ...], asked: str) -> None:
         context.follows_up = True
         if not own and (refers or short):
             context.text = f"{before.question} {context.text}"
+    return here
 
 
 def _without_programmes(text: str) -> str:
@@ -144,6 +177,10 @@ def _without_programmes(text: str) -> str:
 
 def scope(context: Context) -> None:
     """Decline what is not about AEO; choose the WCO for general questions; ask which programme where answers differ."""
+    asked = fold(context.text)
+    if _ELSEWHERE.search(asked) and not (_PROGRAMME.search(asked) or context.follows_up or _named_by_own_name(context)):
+        decline_out_of_scope(context)
+        return
     if context.jurisdictions:
         return  # whether the programme's guidance answers is seen when it has been searched
     if not in_field(context) and not (context.concepts and _near(context)):
@@ -152,7 +189,12 @@ def scope(context: Context) -> None:
     varying = [concept for concept in context.concepts if concept.varies]
     general = any(concept.id == "definition" for concept in context.concepts) or context.audience == "officer"
     own_case = not context.concepts and _OWN_CASE.search(fold(context.text))  # "When may we try again?"
-    if "WCO" in context.index.jurisdictions and (general or not (varying or own_case)):
+    unknown = _unknown_place(context)
+    if unknown:
+        context.decline("no_programme", say("no_programme", context.language, names=unknown))
+    elif not general and _ONE_LAND.get(context.language) in context.index.jurisdictions:
+        context.jurisdictions = (_ONE_LAND[context.language],)
+    elif "WCO" in context.index.jurisdictions and (general or not (varying or own_case)):
         context.jurisdictions = ("WCO",)
     else:
         _ask_for_programme(context)
@@ -160,14 +202,25 @@ def scope(context: Context) -> None:
 
 def in_field(context: Context) -> bool:
     """Whether the question names AEO, trade or customs, a programme by its own name, or goes on about one that was."""
-    if _DOMAIN.search(fold(context.text)) or context.follows_up:
-        return True
+    return bool(_DOMAIN.search(fold(context.text))) or context.follows_up or _named_by_own_name(context)
+
+
+def _named_by_own_name(context: Context) -> bool:
     registry = programmes()
     return any(
         fold(mention.words) in registry[mention.code].own_names
         for mention in mentions(context.text)
         if mention.code in registry
     )
+
+
+def _unknown_place(context: Context) -> str | None:
+    """The name after "programme of …" or in "Does … have a programme", where neither we nor the guidance know it."""
+    for match in _WHOSE.finditer(context.question.text):
+        name = match[1] or match[2]
+        if strange(name, context.index):
+            return name
+    return None
 
 
 def _near(context: Context) -> bool:
