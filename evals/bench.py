@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import re
+import resource
 import shutil
 import statistics
 import subprocess
@@ -80,15 +81,22 @@ def _figures(command: Sequence[str]) -> Figures:
 def timed(
     name: str, command: Sequence[str], settings: dict[str, str], before: Callable[[], None] = lambda: None
 ) -> Figures:
-    """Seconds of a whole process: median, fastest and slowest of several runs, one more before them to warm up."""
+    """Seconds of a whole process, median of several runs after one to warm up: by the clock, and of CPU."""
     seconds: list[float] = []
+    cpu: list[float] = []
     for run in range(RUNS + 1):
         before()
-        started = time.perf_counter()
+        started, used = time.perf_counter(), _children_cpu()
         _run(command, settings)
         if run:
             seconds.append(time.perf_counter() - started)
-    return {name: statistics.median(seconds), f"{name}_low": min(seconds), f"{name}_high": max(seconds)}
+            cpu.append(_children_cpu() - used)
+    return {f"{name}_s": statistics.median(seconds), f"{name}_cpu_s": statistics.median(cpu)}
+
+
+def _children_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def measurements(place: Place) -> dict[str, Callable[[], Figures]]:
@@ -98,11 +106,11 @@ def measurements(place: Place) -> dict[str, Callable[[], Figures]]:
     index, questions, passages = folder / "ours", folder / "questions.json", folder / "passages.jsonl"
     plain = {"AEO_INDEX": str(index), "AEO_DATABASE_URL": f"sqlite:///{folder / 'ours.sqlite3'}"}
     found: dict[str, Callable[[], Figures]] = {
-        "ours/help": lambda: timed("help_s", [aeo, "--help"], {}),
-        "ours/first": lambda: timed("first_s", [aeo, "index", "build"], plain),
-        "ours/same": lambda: timed("same_s", [aeo, "index", "update"], plain),
+        "ours/help": lambda: timed("help", [aeo, "--help"], {}),
+        "ours/first": lambda: timed("first", [aeo, "index", "build"], plain),
+        "ours/same": lambda: timed("same", [aeo, "index", "update"], plain),
         "ours/one": lambda: _one_note(aeo, folder),
-        "ours/cold": lambda: timed("cold_s", [aeo, "ask", QUESTION], plain),
+        "ours/cold": lambda: timed("cold", [aeo, "ask", QUESTION], plain),
         "ours/warm": lambda: place.ours("warm", index, questions),
         "ours/serve": lambda: place.ours("serve", index, questions),
         "ours/build": lambda: place.ours("build", folder / "ours-embedded"),
@@ -120,7 +128,7 @@ def _peer(place: Place, name: str, questions: Path, passages: Path) -> dict[str,
     script = [str(place.peers_python), str(ROOT / "evals" / "peers.py"), name]
     found: dict[str, Callable[[], Figures]] = {
         f"{name}/build": lambda: place.peer(name, "build", store, passages),
-        f"{name}/cold": lambda: timed("cold_s", [*script, "ask", str(store), QUESTION], {}),
+        f"{name}/cold": lambda: timed("cold", [*script, "ask", str(store), QUESTION], {}),
         f"{name}/warm": lambda: place.peer(name, "warm", store, questions),
     }
     if place.beir:
@@ -147,7 +155,7 @@ def _one_note(aeo: str, folder: Path) -> Figures:
     def change() -> None:
         note.write_text(note.read_text(encoding="utf-8").replace("\n- ", "\n- In short: ", 1), encoding="utf-8")
 
-    return timed("one_s", [aeo, "index", "update"], settings, change)
+    return timed("one", [aeo, "index", "update"], settings, change)
 
 
 def measure(place: Place, only: Sequence[str], results: Path) -> Measured:
@@ -186,17 +194,17 @@ class Row:
 
 
 ROWS = (
-    Row("`--help`", "help", "{help_s:.2f} s ({help_s_low:.2f}–{help_s_high:.2f})"),
-    Row("first build, vectors shipped", "first", "{first_s:.1f} s ({first_s_low:.1f}–{first_s_high:.1f})"),
-    Row("first build, embedding all", "build", "{build_s:.0f} s ({build_cpu_s:.0f} s of CPU)"),
+    Row("`--help`", "help", "{help_s:.2f} ({help_cpu_s:.2f}) s"),
+    Row("first build, vectors shipped", "first", "{first_s:.1f} ({first_cpu_s:.1f}) s"),
+    Row("first build, embedding all", "build", "{build_s:.0f} ({build_cpu_s:.0f}) s"),
     Row("peak memory of that build", "build", "{build_mb:.0f} MB"),
-    Row("update, nothing changed", "same", "{same_s:.2f} s ({same_s_low:.2f}–{same_s_high:.2f})"),
-    Row("update, one note changed", "one", "{one_s:.2f} s ({one_s_low:.2f}–{one_s_high:.2f})"),
-    Row("cold question, whole process", "cold", "{cold_s:.2f} s ({cold_s_low:.2f}–{cold_s_high:.2f})"),
-    Row("warm question p50 / p95", "warm", "{p50_ms:.0f} / {p95_ms:.0f} ms"),
+    Row("update, nothing changed", "same", "{same_s:.2f} ({same_cpu_s:.2f}) s"),
+    Row("update, one note changed", "one", "{one_s:.2f} ({one_cpu_s:.2f}) s"),
+    Row("cold question, whole process", "cold", "{cold_s:.2f} ({cold_cpu_s:.2f}) s"),
+    Row("warm question p50 / p95", "warm", "{p50_ms:.0f} / {p95_ms:.0f} ({p50_cpu_ms:.0f} / {p95_cpu_ms:.0f}) ms"),
     Row("peak memory while asking", "warm", "{query_mb:.0f} MB"),
     Row("`aeo serve` after 1,000 questions", "serve", "{serve_mb:.0f} MB"),
-    Row("BEIR build", "beir-build", "{build_s:.0f} s ({build_cpu_s:.0f} s of CPU)"),
+    Row("BEIR build", "beir-build", "{build_s:.0f} ({build_cpu_s:.0f}) s"),
     Row("BEIR peak memory of the build", "beir-build", "{build_mb:.0f} MB"),
     Row("BEIR Recall@10 / MAP@10", "beir", "{recall:.3f} / {map:.3f}"),
     Row("BEIR Recall@10 / MAP@10, nothing learned", "beir", "{fused_recall:.3f} / {fused_map:.3f}"),
@@ -213,7 +221,10 @@ def _of(done: Measured, system: str, measurement: str) -> Figures:
 
 def table(done: Measured, systems: Sequence[str]) -> str:
     """Markdown: a row for each figure, a column for each system."""
-    lines = ["| | " + " | ".join(SYSTEMS[system] for system in systems) + " |", "|---" * (len(systems) + 1) + "|"]
+    lines = [
+        "| by the clock (of CPU) | " + " | ".join(SYSTEMS[system] for system in systems) + " |",
+        "|---" * (len(systems) + 1) + "|",
+    ]
     for row in ROWS:
         cells = [_cell(row, _of(done, system, row.measurement)) for system in systems]
         if any(cells):
@@ -242,24 +253,20 @@ class Target:
 TARGETS = (
     Target("warm answer p50", ("ours/warm", "p50_ms"), 40, "ms"),
     Target("warm answer p95", ("ours/warm", "p95_ms"), 100, "ms"),
+    Target("warm answer p50, of CPU", ("ours/warm", "p50_cpu_ms"), 40, "ms"),
+    Target("warm answer p95, of CPU", ("ours/warm", "p95_cpu_ms"), 100, "ms"),
     Target("`aeo --help`", ("ours/help", "help_s"), 0.3, "s"),
-    Target("cold question, of LangChain's", ("ours/cold", "cold_s"), 1 / 3, "", ("langchain/cold", "cold_s")),
-    Target("first build, of LangChain's", ("ours/first", "first_s"), 1, "", ("langchain/build", "build_s")),
-    Target(
-        "first build that embeds all, CPU, of LangChain's",
-        ("ours/build", "build_cpu_s"),
-        1,
-        "",
-        ("langchain/build", "build_cpu_s"),
-    ),
-    Target("update, nothing changed, of a build", ("ours/same", "same_s"), 0.02, "", ("ours/build", "build_s")),
-    Target("update, one note changed, of a build", ("ours/one", "one_s"), 0.05, "", ("ours/build", "build_s")),
+    Target("cold question, of LangChain's", ("ours/cold", "cold_cpu_s"), 1 / 3, "", ("langchain/cold", "cold_cpu_s")),
+    Target("first build, of LangChain's", ("ours/first", "first_cpu_s"), 1, "", ("langchain/build", "build_cpu_s")),
+    Target("the same, embedding all", ("ours/build", "build_cpu_s"), 1, "", ("langchain/build", "build_cpu_s")),
+    Target("update, nothing changed, of a build", ("ours/same", "same_cpu_s"), 0.02, "", ("ours/build", "build_cpu_s")),
+    Target("update, one note changed, of a build", ("ours/one", "one_cpu_s"), 0.05, "", ("ours/build", "build_cpu_s")),
     Target("BEIR query p95", ("ours/beir", "p95_ms"), 100, "ms"),
 )
 
 
 def targets(done: Measured) -> str:
-    """Markdown: each target with what was measured, and whether it is met."""
+    """Markdown: each target with what was measured, and whether it is met. Shares are of CPU: other work costs no time."""
     lines = ["| target | at most | measured | |", "|---|---|---|---|"]
     for target in TARGETS:
         value = done.get(target.figure[0], {}).get(target.figure[1])
@@ -277,9 +284,9 @@ def _shown(value: float, unit: str) -> str:
 
 
 PANELS = (
-    ("cold question, s", "cold", "cold_s"),
-    ("warm question p95, ms", "warm", "p95_ms"),
-    ("first build, embedding all, s", "build", "build_s"),
+    ("cold question, s of CPU", "cold", "cold_cpu_s"),
+    ("warm question p95, ms of CPU", "warm", "p95_cpu_ms"),
+    ("first build, embedding all, s of CPU", "build", "build_cpu_s"),
     ("peak memory while asking, MB", "warm", "query_mb"),
     ("BEIR Recall@10 (ours: learned here)", "beir", "recall"),
     ("BEIR MAP@10 (ours: learned here)", "beir", "map"),

@@ -129,13 +129,20 @@ def times(peer: Peer, folder: Path, queries: Sequence[str], k: int) -> Figures:
     for query in queries[:20]:
         peer.search(store, query, k)
     taken: list[float] = []
+    used: list[float] = []
     for query in queries:
-        started = time.perf_counter()
+        started, before = time.perf_counter(), time.process_time()
         peer.search(store, query, k)
         taken.append(1000 * (time.perf_counter() - started))
-    taken.sort()
-    p50, p95 = taken[len(taken) // 2], taken[int(len(taken) * 0.95)]
-    return {"p50_ms": p50, "p95_ms": p95, "query_mb": memory_mb()}
+        used.append(1000 * (time.process_time() - before))
+    found = {f"{name}_ms": value for name, value in percentiles(taken).items()}
+    found |= {f"{name}_cpu_ms": value for name, value in percentiles(used).items()}
+    return {**found, "query_mb": memory_mb()}
+
+
+def percentiles(values: list[float]) -> Figures:
+    ordered = sorted(values)
+    return {"p50": ordered[len(ordered) // 2], "p95": ordered[int(len(ordered) * 0.95)]}
 
 
 def beir_documents(source: Path) -> list[tuple[str, str]]:
