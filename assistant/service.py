@@ -16,6 +16,7 @@ from assistant.conversations import Conversations, DatabaseError
 from assistant.pipeline import answer_question
 from assistant.recognition import Recognition, mra
 from assistant.settings import Settings
+from corpus.glossary import widened
 from corpus.programmes import Programme, programmes
 from indexing.passages import Document, Passage
 from indexing.search import Filter, Hit, Index
@@ -105,9 +106,9 @@ class Assistant:
         return last.answer
 
     def search(self, query: str, k: int = 10, jurisdictions: tuple[str, ...] = (), officer: bool = False) -> list[Hit]:
-        """Passages that fit the query, best first."""
+        """Passages that fit the query, best first; what it says in other languages is looked for in English too."""
         among = Filter(frozenset(jurisdictions) or None, officer=officer)
-        return self.index.search(query, k, among)
+        return self.index.search(widened(query), k, among)
 
     def passage(self, passage_id: str, officer: bool = False) -> Passage | None:
         """A passage that the reader may see."""

@@ -97,8 +97,32 @@ def programme_names(code: str, *, verified_only: bool = True) -> list[Term]:
     ]
 
 
-def concepts_of(word: str) -> list[str]:
-    """Concepts that a word or phrase of any language stands for, unverified terms included: for widening a search."""
-    folded = word.casefold()
-    found = [term.concept for term in glossary() if folded in (spelling.casefold() for spelling in term.spellings)]
-    return list(dict.fromkeys(found))
+def widened(query: str) -> str:
+    """The query, followed by the English words for what it says in other languages; unverified terms included.
+
+    >>> widened("財務償付能力")
+    '財務償付能力 solvency'
+    """
+    found = " ".join(query.casefold().split())
+    concepts = [
+        "authorized economic operator" if concept == PROGRAMME_NAME else concept
+        for concept, spelling in _spellings()
+        if spelling.search(found)
+    ]
+    return " ".join([query, *(concept for concept in dict.fromkeys(concepts) if concept not in found)])
+
+
+@lru_cache(maxsize=1)
+def _spellings() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Every concept with how it is written; where words have spaces between them, only whole words are meant."""
+    return tuple(
+        (term.concept, re.compile(rf"{_edge(spelling[0])}{re.escape(spelling)}{_edge(spelling[-1])}"))
+        for term in glossary()
+        for spelling in (spelling.casefold() for spelling in term.spellings)
+        if len(spelling) > 3 or not spelling.isascii()
+    )
+
+
+def _edge(character: str) -> str:
+    """A word's edge, but none beside Han, Kana, Hangul or Thai, where particles and other words are written on."""
+    return "" if re.match("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]", character) else r"\b"

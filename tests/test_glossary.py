@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from corpus.glossary import Term, concepts_of, glossary, load, programme_names, terms_in
+from assistant.service import Assistant
+from corpus.glossary import Term, glossary, load, programme_names, terms_in, widened
 from corpus.programmes import EU_MEMBERS, programmes
 from corpus.schema import CorpusError
 
@@ -58,10 +59,39 @@ def test_spellings_stand_alone() -> None:
     assert term.spellings == ("报关企业", "报关行")
 
 
-def test_words_of_any_language_point_to_their_concept() -> None:
-    assert concepts_of("reconocimiento mutuo") == ["mutual recognition"]
-    assert concepts_of("Reconocimiento Mutuo") == ["mutual recognition"]
-    assert concepts_of("nothing of the kind") == []
+@pytest.mark.parametrize(
+    ("query", "added"),
+    [
+        ("Reconocimiento Mutuo con Japón", ["mutual recognition"]),
+        ("재무건전성은 어떻게 심사하나요", ["solvency", "validation"]),
+        ("通関業者の承認", ["customs broker"]),
+        ("高级认证企业", ["authorized economic operator"]),
+        ("mutual recognition (reconocimiento mutuo)", []),
+        ("nothing of the kind", []),
+        ("solvency of the applicant", []),
+        ("", []),
+    ],
+)
+def test_words_of_other_languages_are_looked_for_in_english_too(query: str, added: list[str]) -> None:
+    words = widened(query)
+    assert words.startswith(query)
+    assert all(concept in words.removeprefix(query) for concept in added)
+    assert bool(added) == (words != query)
+
+
+def test_a_word_within_another_word_is_not_meant() -> None:
+    assert "applicant" in widened("qué debe probar el solicitante")
+    assert widened("xsolicitantex") == "xsolicitantex"
+
+
+def test_a_search_in_another_language_finds_the_provision(assistant: Assistant) -> None:
+    for query, code, word in (
+        ("재무건전성", "KR", "financ"),
+        ("reconnaissance mutuelle", "EU", "recogni"),
+        ("報關業者", "TW", "broker"),
+    ):
+        found = assistant.search(query, 5, (code,))
+        assert any(word in hit.passage.text.casefold() for hit in found), query
 
 
 def test_jurisdictions_are_known() -> None:
