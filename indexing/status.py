@@ -60,7 +60,7 @@ def index_status(index: Path, stale_after_days: int) -> IndexStatus:
         chroma=manifest.chroma,
         documents=manifest.documents,
         passages=manifest.passages,
-        jurisdictions=Columns.open(folder / "columns.npz").jurisdictions,
+        jurisdictions=tuple(filter(None, Columns.open(folder / "columns.npz").jurisdictions)),
         problems=manifest.problems,
         stale=stale,
     )

@@ -66,6 +66,18 @@ def test_search_and_its_batch(run, tmp_path: Path) -> None:  # type: ignore[no-u
     assert json.loads(done.stdout)["id"] == "q1"
 
 
+def test_a_collection_without_programmes_is_built_and_searched(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    lines = [{"_id": f"p{n}", "title": "Rule 4", "text": f"Line {n}\nof the rule on seals."} for n in (1, 2)]
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "corpus.jsonl").write_text("\n".join(map(json.dumps, lines)), "utf-8")
+    index = str(tmp_path / "rules-index")
+    assert "2 passages" in run("index", "build", "--source", str(tmp_path / "rules"), "--index", index).stdout
+    said = run("search", "line 2 seals", "-k", "1", "--index", index).stdout
+    assert said.startswith(" 1. Rule 4\n")
+    assert "    Line 2\n    of the rule on seals.\n    p2  score" in said
+    assert "0 programmes" in run("index", "status", "--index", index).stdout
+
+
 def test_a_conversation_goes_on_after_a_restart(run) -> None:  # type: ignore[no-untyped-def]
     first = run("chat", text=f"{QUESTION}\n\n")
     conversation = first.stdout.split()[-1]

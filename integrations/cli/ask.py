@@ -6,6 +6,7 @@ import sys
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -156,9 +157,10 @@ def search_command(
         return
     for place, hit in enumerate(hits, start=1):
         passage = hit.passage
-        head = f"{place:2}. {passage.reference} ({passage.jurisdiction}, as of {passage.as_of or 'no date'})"
-        click.echo(click.style(head, bold=True))
-        click.echo(f"    {' › '.join(passage.heading_path)}\n    {passage.text}")
+        # Foreign collections have neither programmes nor dates.
+        source = ", ".join(filter(None, [passage.jurisdiction, passage.as_of and f"as of {passage.as_of}"]))
+        click.echo(click.style(f"{place:2}. {passage.reference}{f' ({source})' if source else ''}", bold=True))
+        click.echo(indent(f"{' › '.join(passage.heading_path)}\n{passage.text.strip()}", "    "))
         click.echo(f"    {passage.id}  score {hit.score:.3f}\n")
     if not hits:
         click.echo("No passage fits.")
