@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 
 from assistant.context import Context, Section, Statement, Support
+from assistant.plain import subject
+from assistant.programmes import mentions
+from assistant.retrieve import rarity
 from corpus.programmes import EU_MEMBERS, programmes
+from corpus.schema import Topic
 from indexing.analysis import terms
 from indexing.passages import Passage
 from indexing.search import Hit
@@ -14,6 +18,10 @@ from indexing.structured import is_data_row, pair_heading
 
 NEAR_BEST = 0.78
 """A further provision is given when its score is at least this share of the best one's."""
+ON_SUBJECT = 0.4
+"""Share of what the best provision holds of the question's subject that a further one must hold …"""
+AS_GOOD = 0.92
+"""… unless its score is at least this share of the best one's."""
 MOST_PROVISIONS = 4
 MOST_IN_COMPARISON = 3
 WHOLE_PROVISION_WORDS = 75
@@ -57,15 +65,39 @@ def _chosen(hits: list[Hit], context: Context, most: int) -> list[Passage]:
         and hit.score >= NEAR_BEST * best.score
         and not _of_another_pair(hit.passage, context)
     ]
-    near = (near or hits[:1])[: most + (1 if wide and most > 2 else 0)]
+    near = _on_subject(near, context) or hits[:1]
+    near = near[: most + (1 if wide and most > 2 else 0)]
     return [hit.passage for hit in sorted(near, key=lambda hit: hit.passage.topic != best.passage.topic)]
 
 
+def _on_subject(hits: list[Hit], context: Context) -> list[Hit]:
+    """Leave out, after the first, what holds much less of the question's subject than the others, unless it scores as high."""
+    weights = rarity(context.index, about := subject(context.text))
+    held = [_share(hit.passage, about, weights) for hit in hits]
+    enough = ON_SUBJECT * max(held, default=0.0)
+    return [
+        hit
+        for place, (hit, share) in enumerate(zip(hits, held, strict=True))
+        if place == 0 or share >= enough or hit.score >= AS_GOOD * hits[0].score
+    ]
+
+
+def _share(passage: Passage, about: dict[str, tuple[str, ...]], weights: dict[str, float]) -> float:
+    held = frozenset(terms(f"{passage.text} {' '.join(passage.heading_path)}"))
+    found = [
+        term for term, others in about.items() if term in held or any(not held.isdisjoint(terms(o)) for o in others)
+    ]
+    return sum(weights[term] for term in found)
+
+
 def _of_another_pair(passage: Passage, context: Context) -> bool:
-    """Whether a question about two programmes would be told of a third: the recognition data hold every pair."""
-    if len(context.jurisdictions) < 2 or not is_data_row(passage):
-        return False
+    """Whether a question about two programmes would be told of a third's recognition."""
     meant = {*context.jurisdictions, *("EU" for code in context.jurisdictions if code in EU_MEMBERS)}
+    if len(context.jurisdictions) < 2 or passage.topic != Topic.RECOGNITION:
+        return False
+    if not is_data_row(passage):
+        named = {mention.code for mention in mentions(passage.text)} - {passage.jurisdiction}
+        return bool(named) and not named & meant
     heading = passage.heading_path[-1]
     return bool(_PARTNER.search(heading)) and heading not in {pair_heading(code) for code in meant}
 

@@ -48,13 +48,24 @@ EXPECTED = 0.19
 GAP = 0.36
 DATA_ROW = 1.0
 PAIR = 0.5
+PAIR_ALONE = 1.5
 REFERENCE = 1.4
 """Added to a passage under the asked topic, to one that holds the kind of fact asked for, to one that is referred to by its
 pinpoint; taken from one that only says that nothing was found, and from rows of the recognition data where the question is
-about something else; added to the row about two programmes that the question names."""
+about something else; added to the row about two programmes that the question names, more where it asks for nothing else of
+them."""
 
 SAME_CONTENT = 0.80
 """Share of terms from which two passages say the same."""
+
+_OF_A_PAIR = frozenset({"recognition", "history", "legal_basis"})
+"""Concepts of questions that the row about two programmes answers: whether, since when, under what."""
+_AS_WHOM = re.compile(
+    r"^\W*(?:as|i'?m|i am|we are|we're) (?:an? |the )?(?:customs |visiting )?(?:officers?|validators?|auditors?)\b"
+    r"[^,.:;]{0,40}[,.:;]\s*",
+    re.IGNORECASE,
+)
+"""Who asks says nothing about which provision is meant: "As an officer, …"."""
 
 FACTS = {
     "duration": re.compile(
@@ -74,9 +85,10 @@ FACTS = {
 
 def retrieve(context: Context) -> None:
     """Fill `hits` for every programme, best first."""
-    bare = _without_programme_names(context.text)
+    text = _AS_WHOM.sub("", context.text)
+    bare = _without_programme_names(text)
     about = subject(bare)
-    vector = context.index.embed([context.text, bare]).mean(axis=0)
+    vector = context.index.embed([text, bare]).mean(axis=0)
     for code in context.jurisdictions:
         among = Filter(frozenset({code}), officer=context.question.officer_access and context.audience == "officer")
         rows = context.index.rows(among)
@@ -164,9 +176,11 @@ def _nudged(hit: Hit, context: Context) -> Hit:
     if hit.passage.status == "gap":
         bonus -= GAP
     if is_data_row(hit.passage):
+        asked = {concept.id for concept in context.concepts}
         recognition = any(concept.topic == "recognition" for concept in context.concepts)
         partners = {pair_heading(code) for code in context.jurisdictions}
-        bonus += PAIR * (hit.passage.heading_path[-1] in partners) if recognition else -DATA_ROW
+        pair = PAIR if asked - _OF_A_PAIR else PAIR_ALONE
+        bonus += pair * (hit.passage.heading_path[-1] in partners) if recognition else -DATA_ROW
     if any(passage.id == hit.passage.id for passage in referred(context.index, context.text)):
         bonus += REFERENCE
     return Hit(hit.passage, hit.score + bonus, hit.lexical, hit.dense)

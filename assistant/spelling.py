@@ -22,6 +22,7 @@ _ENDINGS = ("s", "es", "d", "ed", "ing")
 _SHORT = 6
 """Below this length a word is read as another one only where that stands in many passages, or names a programme."""
 _COMMON = 20
+_LAST_LATIN = "\u024f"
 _LETTERS = re.compile(r"[^\W\d_]+")
 _FOREIGN = 0.6
 """Share of unknown words from which a text is in a language that is not told apart."""
@@ -47,7 +48,10 @@ def strange(word: str, index: Index) -> bool:
 
 
 def foreign(text: str, index: Index) -> bool:
-    """Whether most words of a text are neither English nor in the guidance nor codes: it is in a language not told apart."""
+    """Whether a text is mostly in another script, or of words neither English nor in the guidance."""
+    letters = [character for character in text if character.isalpha()]
+    if sum(character > _LAST_LATIN for character in letters) * 2 > len(letters):
+        return True
     written = [word for word in _LETTERS.findall(fold(text)) if len(word) > 2]
     unknown = sum(word not in _known(index) and word not in _english() for word in written)
     return len(written) > 2 and unknown > _FOREIGN * len(written)
