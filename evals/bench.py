@@ -48,6 +48,14 @@ class Place:
     folder: Path
     peers_python: Path | None
     beir: Path | None
+    questions: int | None
+    """How many questions of the BEIR collection are asked; None: all."""
+
+    @property
+    def asked(self) -> Path:
+        """The BEIR folder whose questions are asked."""
+        assert self.beir
+        return self.folder / "beir-questions" if self.questions else self.beir
 
     def ours(self, *arguments: object) -> Figures:
         """Figures of a process of `evals.bench_ours`."""
@@ -117,7 +125,7 @@ def measurements(place: Place) -> dict[str, Callable[[], Figures]]:
     }
     if beir:
         found["ours/beir-build"] = lambda: place.ours("beir-build", folder / "ours-beir", beir)
-        found["ours/beir"] = lambda: place.ours("beir", folder / "ours-beir", beir)
+        found["ours/beir"] = lambda: place.ours("beir", folder / "ours-beir", place.asked)
     for name in ("langchain", "llamaindex") if place.peers_python else ():
         found |= _peer(place, name, questions, passages)
     return found
@@ -133,8 +141,8 @@ def _peer(place: Place, name: str, questions: Path, passages: Path) -> dict[str,
     }
     if place.beir:
         found[f"{name}/beir-build"] = lambda: place.peer(name, "beir-build", beir, place.beir)
-        found[f"{name}/beir-times"] = lambda: place.peer(name, "beir-times", beir, place.beir)
-        found[f"{name}/beir"] = lambda: place.peer(name, "beir-quality", beir, place.beir)
+        found[f"{name}/beir-times"] = lambda: place.peer(name, "beir-times", beir, place.asked)
+        found[f"{name}/beir"] = lambda: place.peer(name, "beir-quality", beir, place.asked)
     return found
 
 
@@ -160,15 +168,20 @@ def _one_note(aeo: str, folder: Path) -> Figures:
 
 def measure(place: Place, only: Sequence[str], results: Path) -> Measured:
     """Make the measurements that are asked for and not in `results` yet; each is stored as soon as it is made."""
-    done: Measured = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
     _inputs(place.folder)
+    if place.beir and place.questions:
+        draw(place.beir, place.asked, place.questions)
     for name, run in measurements(place).items():
-        if name in done or (only and not any(name == some or name.startswith(f"{some}/") for some in only)):
+        if name in _stored(results) or (only and not any(name == some or name.startswith(f"{some}/") for some in only)):
             continue
         print(f"{name} …", file=sys.stderr, flush=True)
-        done[name] = run()
-        results.write_text(json.dumps(done, indent=1), encoding="utf-8")
-    return done
+        figures = run()
+        results.write_text(json.dumps({**_stored(results), name: figures}, indent=1), encoding="utf-8")
+    return _stored(results)
+
+
+def _stored(results: Path) -> Measured:
+    return dict(json.loads(results.read_text(encoding="utf-8"))) if results.exists() else {}
 
 
 def _inputs(folder: Path) -> None:
@@ -182,6 +195,23 @@ def _inputs(folder: Path) -> None:
                 lines.write(json.dumps({"id": document.id, "text": text}, ensure_ascii=False) + "\n")
     asked = [q.question for q in load_questions("dev", ("core",)) if q.language == "en" and not q.history]
     (folder / "questions.json").write_text(json.dumps(asked, ensure_ascii=False), encoding="utf-8")
+
+
+def draw(source: Path, target: Path, questions: int) -> None:
+    """Write a BEIR folder, without passages, that holds so many of the judged questions, evenly drawn."""
+    judged: dict[str, list[str]] = {}
+    for path in sorted((source / "qrels").glob("*.tsv")):
+        for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+            judged.setdefault(line.partition("\t")[0], []).append(line)
+    lines = (source / "queries.jsonl").read_text(encoding="utf-8").splitlines()
+    known = [line for line in lines if json.loads(line)["_id"] in judged]
+    count = min(questions, len(known))
+    drawn = [known[place * len(known) // count] for place in range(count)]
+    (target / "qrels").mkdir(parents=True, exist_ok=True)
+    (target / "queries.jsonl").write_text("\n".join(drawn) + "\n", encoding="utf-8")
+    kept = [judgement for line in drawn for judgement in judged[json.loads(line)["_id"]]]
+    head = "query-id\tcorpus-id\tscore"
+    (target / "qrels" / "drawn.tsv").write_text("\n".join([head, *kept]) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +395,7 @@ def main() -> None:
         "--peers-python", type=Path, help="interpreter of the peers' environment; without it, only ours"
     )
     parser.add_argument("--beir", type=Path, help="BEIR folder for the quality figures")
+    parser.add_argument("--questions", type=int, help="ask so many of its questions, evenly drawn; default: all")
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="system, or system/measurement")
     parser.add_argument("--keep", type=Path, help="folder for figures and indexes; measured once")
     parser.add_argument("--docs", type=Path, help="page to write the report into")
@@ -374,7 +405,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # Not resolved: the interpreter of a virtual environment is a link.
         python = given.peers_python.absolute() if given.peers_python else None
-        place = Place(folder, python, given.beir.resolve() if given.beir else None)
+        place = Place(folder, python, given.beir.resolve() if given.beir else None, given.questions)
         done = measure(place, given.only, folder / "results.json")
         systems = [system for system in SYSTEMS if any(name.startswith(f"{system}/") for name in done)]
         text = "\n\n".join([table(done, systems), targets(done), versions(place)])
