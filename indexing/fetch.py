@@ -126,7 +126,8 @@ class _CheckedTransport(httpx.BaseTransport):
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            raise _Again(f"the host name '{host}' is not known") from error
+            # Not asked again: the resolver has done so, and without a network every name of a long list is unknown.
+            raise FetchError(f"the host name '{host}' is not known; check the address and the network") from error
         addresses = [str(entry[4][0]) for entry in found]
         if not self._private and not all(map(is_public, addresses)):
             raise FetchError(f"'{host}' is a private or local address ({addresses[0]}); such addresses are not fetched")
@@ -403,8 +404,9 @@ def chosen(names: Sequence[str], known: Iterable[Publication]) -> list[Publicati
     for name in names:
         matching = [each for each in known if name in (each.name, each.programme)]
         if not matching:
-            near = ", ".join(get_close_matches(name, [each.name for each in known], 3)) or "see corpus/sources.toml"
-            raise FetchError(f"no publication is called '{name}'; the nearest are: {near}")
+            near = ", ".join(get_close_matches(name, [each.name for each in known], 3))
+            hint = f"the nearest are: {near}" if near else "corpus/sources.toml lists them"
+            raise FetchError(f"no publication is called '{name}' and no programme has that code; {hint}")
         found += [each for each in matching if each not in found]
     return found
 

@@ -371,7 +371,7 @@ def test_an_unknown_host(fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch) -> N
         raise OSError("Name or service not known")
 
     monkeypatch.setattr(fetch.socket, "getaddrinfo", unknown)
-    with pytest.raises(FetchError, match=r"the host name 'customs\.example' is not known \(4 tries\)"):
+    with pytest.raises(FetchError, match=r"the host name 'customs\.example' is not known; check the address"):
         fetcher.get("https://customs.example/act")
 
 
@@ -431,6 +431,10 @@ def test_choosing_publications() -> None:
     assert chosen([], known) == list(known)
     assert chosen([known[0].name], known) == [known[0]]
     assert {p.programme for p in chosen(["HK"], known)} == {"HK"}
+    with pytest.raises(FetchError, match=r"no programme has that code; corpus/sources\.toml lists them"):
+        chosen(["??"], known)
     wrong = known[0].name[:-1]
-    with pytest.raises(FetchError, match=f"no publication is called '{wrong}'; the nearest are: .*{known[0].name}"):
+    with pytest.raises(
+        FetchError, match=f"no publication is called '{wrong}' and no .*; the nearest are: .*{known[0].name}"
+    ):
         chosen([wrong], known)

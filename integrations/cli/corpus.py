@@ -82,7 +82,7 @@ def add_command(source: str, replace_existing: bool, index: Path | None, **state
     if "identifier" in options:
         options["id"] = options.pop("identifier")
     problems: list[str] = []
-    if source.startswith(("http://", "https://")):
+    if "://" in source:
         from indexing.fetch import Fetcher, add_url
 
         added = [add_url(settings.index, source, options, Fetcher(), replace_existing=replace_existing)]
@@ -152,10 +152,15 @@ def diff_command(last: bool, index: Path | None, as_json: bool) -> None:
     for problem in problems:
         click.echo(f"aeo: cannot be read: {problem}", err=True)
     for change in changes:
-        click.echo(f"{change.kind:8} {change.document_id} {change.reference}\n  - {change.before}\n  + {change.after}")
-    if affected:
-        click.echo("\nTo be reviewed:")
-    for each in affected:
-        click.echo(f"  {each.kind:11} {each.where}: {each.what}{'' if each.certain else '  (cites the publication)'}")
+        click.echo(f"{change.kind:8} {change.document_id} {change.reference}")
+        for sign, text in (("-", change.before), ("+", change.after)):
+            if text:
+                click.echo(f"  {sign} " + text.replace("\n", "\n    "))
+        for each in (each for each in affected if each.certain and each.change == change):
+            click.echo(f"    cites this: {each.kind} {each.where}: {each.what}")
+    if not all(each.certain for each in affected):
+        click.echo("\nMay rest on what changed (they cite the publication, not the provision):")
+    for each in (each for each in affected if not each.certain):
+        click.echo(f"  {each.kind} {each.where}: {each.what}")
     if not changes:
         click.echo("Nothing changed.")
