@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 
-from assistant.llm.wording import bounded, content, lists, names, related, widened
+from assistant.llm.wording import both_spellings, bounded, content, lists, names, related, widened
 from assistant.programmes import mentions
 from assistant.verify import figures
 from indexing.analysis import terms
@@ -32,7 +32,9 @@ _AT_LEAST = re.compile(r"\b(at least|minimum|or more|more than|over|above|exceed
 
 # Who does something: the one before the verb must be the same in both.
 _ACTORS = re.compile(
-    r"\b(applicants?|customs(?: administrations?| authorit(?:y|ies)| officers?)?|member states?|authorisation holders?"
+    r"\b(applicants?|customs(?: administrations?| authorit(?:y|ies)| officers?)?(?! (?:declarations?|documents?|rules?|law|legislation"
+    r"|procedures?|territory|dut(?:y|ies)|purposes|code|act|controls?|formalities|value|brokers?|agents?|matters|union|position"
+    r"|penalt(?:y|ies)|simplifications|processes|activities|accounts|infringements?|data|stage)\b)|member states?|authorisation holders?"
     r"|holders?|compan(?:y|ies)|importers?|exporters?|officers?|hmrc|cbp|experts?|advisers?|accountants?|operators?"
     r"|carriers?|brokers?|authorit(?:y|ies)|members?|tax authority|ministry)\b",
     re.I,
@@ -106,7 +108,7 @@ _NAME = re.compile(r"[A-Z][\w&’'-]*|\b\w*[a-z][A-Z]\w*|\S+@\S+|\b(?:https?://|
 
 def _wrong_names(sentence: str, passage: str, jurisdiction: str, known: str) -> list[str]:
     """Names, acronyms, addresses and programmes that neither the passage nor its programme has."""
-    held = f"{passage} {names(jurisdiction)} {known}".casefold()
+    held = both_spellings(f"{passage} {names(jurisdiction)} {known}").casefold()
     held_terms = widened(terms(held))
     missing: list[str] = []
     for match in _NAME.finditer(sentence):
@@ -621,7 +623,9 @@ def _moved(own: list[str], said: list[str], naming: str) -> str | None:
     if not stems or len(own) > 6:
         return None
     held = widened([*stems, *terms(naming)])
-    return next((w for w in said if any(stem not in held and stem not in lists().plain for stem in terms(w))), None)
+    same = {_actor(word) for word in own if _ACTORS.fullmatch(word)}
+    changed = (w for w in said if any(stem not in held and stem not in lists().plain for stem in terms(w)))
+    return next((word for word in changed if _actor(word) not in same), None)
 
 
 _EXCEPTION = re.compile(r"\b(?:except|unless|other than|with the exception of|but not)\b([^;.]*)", re.I)

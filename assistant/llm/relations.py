@@ -63,23 +63,63 @@ class _Act:
 
 
 def _acts(text: str) -> dict[str, list[_Act]]:
-    """Every use of a listed verb in a text."""
+    """Every use of a listed verb in a text, and of any verb after a modal."""
     found: dict[str, list[_Act]] = {}
-    words = _WORD.findall(_BRACKETS.sub("", text).casefold().replace("'s", "").replace("’s", ""))
-    for i, word in enumerate(words):
-        stem = _stem(word)
-        if stem not in lists().verbs or not _is_verb(words, i):
-            continue
-        before, after = words[:i], words[i + 1 :]
-        past = word in _IRREGULAR or word.endswith("ed") or word == "run"
-        if past and (_BE & set(before[-3:]) or after[:1] == ["by"] or (after[:1] and after[0] in _AGENT_ENDS)):
-            by = after.index("by") if "by" in after[:4] else None
-            doer = _reach(after[by + 1 :], _AGENT_ENDS) if by is not None else frozenset[str]()
-            act = _Act(doer, _before(before))
-        else:
-            act = _active(before, _reach(after, _AFTER_ENDS))
-        found.setdefault(stem, []).append(act)
+    subject: frozenset[str] = frozenset()
+    for a, b in sentence_spans(text):
+        words = _WORD.findall(_BRACKETS.sub("", text[a:b]).casefold().replace("'s", "").replace("’s", ""))
+        own = _subject(words)
+        subject = own or subject  # "it" stands for the one before
+        for i, word in enumerate(words):
+            stem = _stem(word)
+            if not stem or not _is_verb(words, i) or (stem not in lists().verbs and words[i - 1] not in _BEFORE_BASE):
+                continue
+            before, after = words[:i], words[i + 1 :]
+            past = word in _IRREGULAR or word.endswith("ed") or word == "run"
+            if past and (_BE & set(before[-3:]) or after[:1] == ["by"] or (after and after[0] in _AGENT_ENDS)):
+                by = after.index("by") if "by" in after[:4] else None
+                doer = _reach(after[by + 1 :], _AGENT_ENDS) if by is not None else frozenset[str]()
+                act = _Act(doer, _before(before))
+            elif before and before[-1] in _JOINS and subject:
+                act = _Act(subject, _reach(after, _AFTER_ENDS))  # the second verb of one subject
+            else:
+                act = _active(before, _reach(after, _AFTER_ENDS))
+                act = _Act(act.doer or subject, act.done_to)
+            found.setdefault(stem, []).append(act)
     return found
+
+
+_JOINS = frozenset((",", "and", "or"))
+_BEFORE_BASE = frozenset(("to", "must", "may", "can", "could", "shall", "should", "will"))
+_OPENERS = frozenset(
+    (
+        "if",
+        "where",
+        "when",
+        "after",
+        "before",
+        "unless",
+        "while",
+        "under",
+        "for",
+        "in",
+        "within",
+        "since",
+        "until",
+        "on",
+    )
+)
+_FIRST_VERB = _BE | _BEFORE_BASE | frozenset(("has", "have", "had", "does", "do", "not"))
+
+
+def _subject(words: list[str]) -> frozenset[str]:
+    """Content words before the first verb of a sentence, after what stands before its first comma with "if" and such."""
+    if words and words[0] in _OPENERS and "," in words:
+        words = words[words.index(",") + 1 :]
+    for i, word in enumerate(words):
+        if word in _FIRST_VERB or (i and _stem(word) in lists().verbs and _is_verb(words, i)):
+            return _before(words[:i])
+    return frozenset()
 
 
 _AUXILIARY = frozenset(
@@ -132,10 +172,11 @@ def _is_verb(words: list[str], i: int) -> bool:
     word, previous = words[i], words[i - 1] if i else ""
     if word in _IRREGULAR or word.endswith("ed"):
         return True
-    if word.endswith(("ing", "ment", "ion", "ance", "er", "or")):
+    if word.removesuffix("s").endswith(("ing", "ment", "ion", "ance", "er", "or")):
         return False
     if word.endswith("s"):
-        return bool(previous) and previous not in _NOT_BEFORE_VERB
+        following = words[i + 1] if i + 1 < len(words) else ""
+        return bool(previous) and previous not in _NOT_BEFORE_VERB and following not in ("of", "on")
     return previous in _AUXILIARY or (previous in _BE and word == "run")
 
 
@@ -239,33 +280,30 @@ _GENERAL = frozenset(
 """Stems that bind nothing: any part may speak of them."""
 
 
-def _parts(found: str) -> tuple[list[str], list[str]]:
-    """Parts of the evidence that stand beside each other, each with a subject of its own; and what leads into them."""
+def _parts(found: str) -> list[str]:
+    """Parts of the evidence that stand beside each other, each with a subject of its own, without what leads in."""
     parts: list[str] = []
-    leads: list[str] = []
     for a, b in sentence_spans(found):
-        lead, colon, rest = found[a:b].partition(": ")
+        _, colon, rest = found[a:b].partition(": ")
         pieces = [piece for piece in _PART.split(rest) if piece.strip()] if colon else []
         if len(pieces) < 2:
             pieces = [piece for piece in _PART.split(found[a:b]) if piece.strip()]
-        else:
-            leads.append(lead)
         listed = ";" in found[a:b]
         for piece in pieces:
             if parts and (_CHAINED.search(piece.strip()) or not (listed or _FINITE.search(piece))):
                 parts[-1] += f" {piece}"
             else:
                 parts.append(piece)
-    return parts or [found], leads
+    return parts or [found]
 
 
 def _parts_mixed(sentence: str, found: str, jurisdiction: str) -> list[str]:
     """A clause that takes its subject from one part of the evidence and what it says of it from another."""
-    parts, leads = _parts(found)
+    parts = _parts(found)
     if len(parts) < 2:
         return []
     held = [frozenset(terms(part)) for part in parts]
-    shared = frozenset(terms(" ".join([names(jurisdiction), *leads]))) | lists().plain | _GENERAL
+    shared = frozenset(terms(names(jurisdiction))) | lists().plain | _GENERAL
     own = [words - shared - frozenset().union(*(other for other in held if other is not words)) for words in held]
     for piece in _SIMPLE.split(sentence):
         said = set(terms(piece))
@@ -297,7 +335,7 @@ def _wrong_state(sentence: str, found: str, jurisdiction: str) -> list[str]:
     if "in force" not in said or len(said) > 1 or re.search(r"\b(not|no|nor|without)\b", sentence, re.I):
         return []
     wanted = set(content(sentence)) - set(terms(names(jurisdiction)))
-    parts, _ = _parts(found)
+    parts = _parts(found)
     best = max(parts, key=lambda part: len(wanted & widened(terms(part))))
     held = {state for state, pattern in _STATES.items() if pattern.search(best)}
     return ["says 'in force' where the passage does not"] if held and "in force" not in held else []
@@ -308,14 +346,16 @@ _PAST = re.compile(
     r"|earlier|former|formerly|previously|used to|(?:was|were) described|at that time)\b",
     re.I,
 )
+_DATED_PAST = re.compile(r"\b(?:in|by|on|at) [^.;,]{0,20}\b(?:19|20)\d\d\b(?=.*\b(?:was|were|could|had|did)\b)", re.I)
+_PRESENT = re.compile(r"\b(is|are|has|have|must|may|can|does|do|applies|gives)\b", re.I)
 _IN_PAST = re.compile(r"\b(was|were|had|did|been|could)\b|\b(19|20)\d\d\b", re.I)
 
 
 def _past_as_present(sentence: str, found: str) -> list[str]:
     """What the passage tells of an earlier time, said as if it held now."""
     wanted = set(content(sentence))
-    best = max(_parts(found)[0], key=lambda part: len(wanted & widened(terms(part))))
-    mark = _PAST.search(best)
+    best = max(_parts(found), key=lambda part: len(wanted & widened(terms(part))))
+    mark = _PAST.search(best) or (_DATED_PAST.search(best) if not _PRESENT.search(best) else None)
     if mark is None or _PAST.search(sentence) or _IN_PAST.search(sentence):
         return []
     return [f"says of now what the passage says with '{mark.group().casefold()}'"]

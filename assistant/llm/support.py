@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from assistant.llm.mismatches import closest, mismatches
 from assistant.llm.relations import broken_relations
-from assistant.llm.wording import content, coverage, names, novel, widened
+from assistant.llm.wording import content, coverage, names, novel, singular, widened
 from indexing.analysis import terms
 from indexing.sentences import sentence_spans
 
@@ -52,6 +52,7 @@ def evidence(sentence: str, passage: str, jurisdiction: str, embed: Embed, known
 
     `known` is what may be named besides the passage's words: its reference and its programme's names.
     """
+    sentence = singular(sentence)
     spans = sentence_spans(passage)
     chosen = _chosen(sentence, passage, spans)
     found = " ".join(passage[a:b] for a, b in chosen)

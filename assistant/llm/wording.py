@@ -85,7 +85,7 @@ class _Held(frozenset[str]):
         return (
             super().__contains__(word)
             or any(frozenset.__contains__(self, other) for other in related(word))
-            or any(_family(word) == _family(other) for other in self if len(other) > 5 and len(word) > 5)
+            or any(_alike(word, other) for other in self if len(other) > 4 and len(word) > 4)
         )
 
     def __rand__(self, other: object) -> set[str]:
@@ -93,8 +93,36 @@ class _Held(frozenset[str]):
         return {term for term in other if term in self}
 
 
-def _family(word: str) -> str:
-    return word[:6]
+def _alike(word: str, other: str) -> bool:
+    """Forms of one word: the same first six letters, or "Korea" and "Korean"."""
+    longer, shorter = (word, other) if len(word) > len(other) else (other, word)
+    if len(shorter) > 5:
+        return longer[:6] == shorter[:6]
+    return longer.startswith(shorter) and len(longer) - len(shorter) <= 2 and longer.endswith(("n", "an"))
+
+
+_SPELLED = (
+    ("WCO", "World Customs Organization"),
+    ("WTO", "World Trade Organization"),
+    ("EU", "European Union"),
+    ("UCC", "Union Customs Code"),
+    ("TFA", "Trade Facilitation Agreement"),
+    ("UK", "United Kingdom"),
+    ("US", "United States"),
+    ("UAE", "United Arab Emirates"),
+)
+
+
+def both_spellings(text: str) -> str:
+    """The text with the long or short form of an organisation that it names by the other."""
+    more = [long for short, long in _SPELLED if re.search(rf"\b{short}\b", text) and long not in text]
+    more += [short for short, long in _SPELLED if long in text and not re.search(rf"\b{short}\b", text)]
+    return " ".join([text, *more])
+
+
+def singular(text: str) -> str:
+    """The text with plural acronyms in the singular: "AEOs" is no "AEOS"."""
+    return re.sub(r"\b([A-Z]{2,})s\b", r"\1", text)
 
 
 @lru_cache(maxsize=4096)

