@@ -1,23 +1,25 @@
-"""Adapts the query side of the default embedding model to the language of regulatory questions.
+"""Adapts the query side of the default embedding model to regulatory questions, and learns late interaction with it.
 
-    python -m evals.train_encoder --beir DIR --cache /tmp/cache --oof /tmp/cache/tuned.npy   # measure, out of fold
-    python -m evals.train_encoder --beir DIR --cache /tmp/cache --out indexing/models/query-encoder.onnx
+    python -m evals.train_encoder --beir DIR --cache /tmp/cache --oof /tmp/cache/oof.npz   # measure, out of fold
+    python -m evals.train_encoder --beir DIR --cache /tmp/cache --out indexing/models      # train on everything
 
-The vectors of the passages stay those of all-MiniLM-L6-v2, so an index needs no second set and works with or without
-the tuned encoder. Only the encoder of the question learns: its vector is compared with every passage of the collection
-(a softmax over all of them, so every other passage is a negative), and a step costs the encoding of 32 questions.
-Word embeddings are frozen. On one quiet thread with bf16 matrix units an epoch over 2,788 questions takes a minute.
+The states of the passages stay those of all-MiniLM-L6-v2: they are computed once (`--cache`), an index needs no second
+model, and a step costs little more than the encoding of 32 questions. Of the encoder of the question the upper three of
+six layers learn, for two ends at once:
 
-`--pairs questions` learns from the judged questions; `--pairs texts` from the passages alone: a span of a passage with
-words left out stands for the question. `--out` also needs the packages onnx and onnxscript, which nothing else does.
+- its vector is compared with every passage of the collection (a softmax over all of them);
+- its word pieces are compared with those of relevant passages and of others that BM25 and cosine rank high
+  (`indexing.late`): both sides are projected to 64 dimensions, and each piece of the question has a weight.
+
+`--out` also needs the packages onnx and onnxscript, which nothing else does.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,15 +28,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.train_reranker import embedded, random_folds, read_beir, report
+from evals.train_reranker import Encoded, States, embedded, passage_states, random_folds, read_beir, report
+from indexing.analysis import terms
 from indexing.embedding import OnnxEmbedder
+from indexing.late import Floats, Projection
+from indexing.lexical import LexicalIndex
+from indexing.ranking import fuse
+from indexing.rerank import DEPTH, Rows
 
 LENGTH = 96
 BATCH = 32
 EPOCHS = 4
+FROZEN = 3
+PIECE = 64
 LEARNING_RATE = 5e-5
+PROJECTION_RATE = 1e-3
 TEMPERATURE = 0.05
 WARM_UP = 0.1
+NEAR, HARDER, OTHERS = 40, 10, 6
+"""Passages that a question's word pieces are not to be like: so many of the first `NEAR` candidates, and of the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is learnt from: everything about the passages, and all questions with what belongs to them."""
+
+    vectors: Floats
+    states: States
+    tokens: list[list[int]]
+    relevant: list[list[int]]
+    others: list[Rows]
+    """Candidates of each question that are not relevant, best first."""
 
 
 def _base_model() -> Any:
@@ -46,47 +70,138 @@ def _base_model() -> Any:
     return AutoModel.from_pretrained(str(Path(spec.origin).parent / "model"))
 
 
-def _encode(model: Any, batch: Sequence[Sequence[int]]) -> Any:
-    """Mean-pooled unit vectors of token id lists."""
+class Learner:
+    """The encoder of questions with both projections."""
+
+    def __init__(self, states: States, tokens: Sequence[Sequence[int]]) -> None:
+        import torch
+
+        torch.manual_seed(0)
+        self.model = _base_model()
+        self.pieces = torch.from_numpy(states.pieces)
+        self.offsets = states.offsets
+        sample = self.pieces[torch.from_numpy(np.random.default_rng(0).choice(len(self.pieces), 20_000))].float()
+        main = torch.linalg.eigh(sample.T @ sample)[1][:, -PIECE:].T.contiguous()
+        self.passage = main.clone().requires_grad_()
+        self.question = main.clone().requires_grad_()
+        self.weight = torch.zeros(main.shape[1]).requires_grad_()
+        self.bias = torch.full((1,), 0.5).requires_grad_()
+        self.scale = torch.full((1,), 3.0).requires_grad_()
+        for frozen in (self.model.embeddings, *self.model.encoder.layer[:FROZEN]):
+            for parameter in frozen.parameters():
+                parameter.requires_grad = False
+        # What the frozen layers make of the questions never changes.
+        self._lower = [state for at in range(0, len(tokens), BATCH) for state in self._below(tokens[at : at + BATCH])]
+        self.model.train()
+
+    def _below(self, batch: Sequence[Sequence[int]]) -> list[Any]:
+        import torch
+
+        width = max(map(len, batch))
+        ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in batch])
+        self.model.eval()
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            hidden = self._layers(self.model.embeddings(ids), self._mask([len(row) for row in batch]), 0, FROZEN)
+        return [state[: len(row)].float() for state, row in zip(hidden, batch, strict=True)]
+
+    @staticmethod
+    def _mask(lengths: Sequence[int]) -> Any:
+        import torch
+
+        return torch.arange(max(lengths))[None, :] < torch.tensor(lengths)[:, None]
+
+    def _layers(self, hidden: Any, mask: Any, first: int, end: int) -> Any:
+        for layer in self.model.encoder.layer[first:end]:
+            found = layer(hidden, attention_mask=mask[:, None, None, :])
+            hidden = found[0] if isinstance(found, tuple) else found
+        return hidden
+
+    def encode(self, batch: Sequence[int]) -> tuple[Any, list[Any], list[Any]]:
+        """Vector of each question of the batch, its word pieces, and what they count."""
+        import torch
+        from torch.nn.functional import normalize, softplus
+
+        lower = [self._lower[number] for number in batch]
+        lengths = [len(state) for state in lower]
+        mask = self._mask(lengths)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            padded = torch.nn.utils.rnn.pad_sequence(lower, batch_first=True)
+            hidden = self._layers(padded, mask, FROZEN, len(self.model.encoder.layer))
+        hidden = hidden.float()
+        vectors = normalize((hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True), dim=-1)
+        pieces = [normalize(row[:size] @ self.question.T, dim=-1) for row, size in zip(hidden, lengths, strict=True)]
+        counts = [softplus(row[:size] @ self.weight + self.bias) for row, size in zip(hidden, lengths, strict=True)]
+        return vectors, pieces, [count / count.sum() for count in counts]
+
+    def late(self, pieces: Any, counts: Any, rows: Sequence[int]) -> Any:
+        """Late-interaction score of a question with passages; gradients pass through the closest pieces only."""
+        import torch
+        from torch.nn.functional import normalize
+
+        places = np.concatenate([np.arange(self.offsets[row], self.offsets[row + 1]) for row in rows])
+        lengths = np.array([self.offsets[row + 1] - self.offsets[row] for row in rows])
+        with torch.no_grad():
+            cosines = (self._project(places) @ pieces.T).numpy()
+        segment = np.repeat(np.arange(len(rows)), lengths)
+        best = np.maximum.reduceat(cosines, np.cumsum(lengths) - lengths, axis=0)
+        closest = np.zeros(best.shape, np.int64)
+        at, piece = np.nonzero(cosines == best[segment])
+        closest[segment[at], piece] = at
+        distinct, inverse = np.unique(places[closest.ravel()], return_inverse=True)
+        found = self._project(distinct)[torch.from_numpy(inverse.ravel())].view(*closest.shape, PIECE)
+        return normalize(found, dim=-1).mul(pieces[None]).sum(-1) @ counts
+
+    def _project(self, places: NDArray[np.int64]) -> Any:
+        import torch
+        from torch.nn.functional import normalize
+
+        return normalize(self.pieces[torch.from_numpy(places)].float() @ self.passage.T, dim=-1)
+
+    def projection(self) -> Projection:
+        """What the index and the search need of it."""
+        import torch
+
+        parts = (self.passage, self.question, torch.cat([self.weight, self.bias]))
+        return Projection(*(part.detach().numpy() for part in parts))
+
+
+def train(task: Task, questions: Sequence[int], epochs: int) -> Learner:
+    """Learn from `questions` of the task."""
     import torch
 
-    width = max(map(len, batch))
-    ids = torch.tensor([list(row) + [0] * (width - len(row)) for row in batch])
-    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in batch])
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
-    pooled = (hidden.float() * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-    return torch.nn.functional.normalize(pooled, dim=-1)
-
-
-def train(
-    tokens: Sequence[Sequence[int]], relevant: Sequence[Sequence[int]], vectors: NDArray[np.float32], epochs: int
-) -> Any:
-    """Train an encoder that puts each question's vector near those of its relevant passages, away from all others."""
-    import torch
-
-    torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    model = _base_model().train()
-    for weight in model.embeddings.parameters():
-        weight.requires_grad = False
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=LEARNING_RATE, weight_decay=0.01)
-    passages = torch.from_numpy(vectors).T
-    steps, step, start = len(tokens) // BATCH * epochs, 0, time.perf_counter()
+    learner = Learner(task.states, task.tokens)
+    weights = [weight for weight in learner.model.parameters() if weight.requires_grad]
+    heads = [learner.passage, learner.question, learner.weight, learner.bias, learner.scale]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": weights, "rate": LEARNING_RATE, "weight_decay": 0.01},
+            {"params": heads, "rate": PROJECTION_RATE, "weight_decay": 0.0},
+        ]
+    )
+    passages = torch.from_numpy(task.vectors).T
+    steps, step, start = len(questions) // BATCH * epochs, 0, time.perf_counter()
     for epoch in range(epochs):
-        order = rng.permutation(len(tokens))
+        order = rng.permutation(questions)
         # Batches of questions of similar length need less padding.
         for at in range(0, len(order), BATCH * 8):
-            order[at : at + BATCH * 8] = sorted(order[at : at + BATCH * 8], key=lambda q: len(tokens[q]))
+            order[at : at + BATCH * 8] = sorted(order[at : at + BATCH * 8], key=lambda q: len(task.tokens[q]))
         batches = [order[at : at + BATCH] for at in range(0, len(order) - BATCH + 1, BATCH)]
         rng.shuffle(batches)
         losses = []
         for batch in batches:
             for group in optimizer.param_groups:
-                group["lr"] = LEARNING_RATE * min(1, (step + 1) / (WARM_UP * steps)) * max(0.02, 1 - step / steps)
-            log_shares = torch.log_softmax(_encode(model, [tokens[q] for q in batch]) @ passages / TEMPERATURE, 1)
-            loss = -torch.stack([log_shares[row, list(relevant[q])].mean() for row, q in enumerate(batch)]).mean()
+                group["lr"] = group["rate"] * min(1, (step + 1) / (WARM_UP * steps)) * max(0.02, 1 - step / steps)
+            vectors, pieces, counts = learner.encode(batch.tolist())
+            shares = torch.log_softmax(vectors @ passages / TEMPERATURE, 1)
+            whole = torch.stack([shares[row, task.relevant[q]].mean() for row, q in enumerate(batch)])
+            parts = []
+            for row, q in enumerate(batch):
+                others = task.others[q]
+                chosen = [*rng.choice(others[:NEAR], HARDER, False), *rng.choice(others[NEAR:], OTHERS, False)]
+                late = learner.late(pieces[row], counts[row], [*task.relevant[q], *chosen]) * learner.scale.exp()
+                parts.append(torch.log_softmax(late, 0)[: len(task.relevant[q])].mean())
+            loss = -(whole.mean() + torch.stack(parts).mean())
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
@@ -94,31 +209,20 @@ def train(
             losses.append(loss.item())
             step += 1
         print(f"epoch {epoch}: loss {np.mean(losses):.3f}, {time.perf_counter() - start:.0f} s", flush=True)
-    return model.eval()
+    learner.model.eval()
+    return learner
 
 
-def encode(model: Any, tokens: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-    """Vectors of tokenised questions."""
+def encoded(learner: Learner, questions: Sequence[int]) -> list[tuple[Floats, Floats, Floats]]:
+    """Vector, word pieces and what they count of each question."""
     import torch
 
+    found = []
     with torch.inference_mode():
-        parts = [_encode(model, tokens[at : at + BATCH]).numpy() for at in range(0, len(tokens), BATCH)]
-    return np.concatenate(parts).astype(np.float32)
-
-
-def pairs_of_texts(texts: Sequence[str], count: int) -> tuple[list[str], list[list[int]]]:
-    """Stand-ins for questions, made from passages alone: 10 to 25 words in a row, a third of them left out."""
-    rng = np.random.default_rng(0)
-    long = [row for row, text in enumerate(texts) if len(text.split()) >= 20]
-    questions, relevant = [], []
-    for row in rng.choice(long, count):
-        words = re.findall(r"\w[\w'’-]*", texts[row])
-        size = int(rng.integers(10, 26))
-        at = int(rng.integers(0, max(len(words) - size, 1)))
-        span = [word for word in words[at : at + size] if rng.random() > 1 / 3]
-        questions.append(" ".join([str(rng.choice(["What", "How", "When", "Must", "Which"])), *span]) + "?")
-        relevant.append([int(row)])
-    return questions, relevant
+        for at in range(0, len(questions), BATCH):
+            vectors, pieces, counts = learner.encode(questions[at : at + BATCH])
+            found += [tuple(part.numpy() for part in parts) for parts in zip(vectors, pieces, counts, strict=True)]
+    return found
 
 
 def export(model: Any, path: Path) -> None:
@@ -164,55 +268,63 @@ def export(model: Any, path: Path) -> None:
     onnx.save(graph, str(path))
 
 
+def task_of(beir: Path, split: str, cache: Path) -> tuple[Task, Sequence[frozenset[int]]]:
+    """Read a BEIR folder, with what the base model makes of its passages."""
+    benchmark = read_beir(beir, split)
+    vectors, queries = embedded(benchmark, cache)
+    tokenizer = OnnxEmbedder().tokenizer
+    tokenizer.enable_truncation(LENGTH)
+    tokens = [encoding.ids for encoding in tokenizer.encode_batch(benchmark.questions)]
+    lexical = LexicalIndex.build(benchmark.texts)
+    others = []
+    for text, query, relevant in zip(benchmark.questions, queries, benchmark.relevant, strict=True):
+        best = np.argsort(-fuse(lexical.scores(terms(text)), vectors @ query), kind="stable")[:DEPTH]
+        others.append(best[~np.isin(best, list(relevant))])
+    judged = [sorted(rows) for rows in benchmark.relevant]
+    return Task(vectors, passage_states(benchmark, cache), tokens, judged, others), benchmark.relevant
+
+
+def out_of_fold(task: Task, folds: int, epochs: int) -> Encoded:
+    """Encode each question with what was learnt from the others."""
+    fold = random_folds(len(task.tokens), folds)
+    found: dict[int, tuple[Floats, Floats, Floats]] = {}
+    projections = []
+    for number in range(folds):
+        learner = train(task, np.flatnonzero(fold != number).tolist(), epochs)
+        held_out = np.flatnonzero(fold == number).tolist()
+        found |= dict(zip(held_out, encoded(learner, held_out), strict=True))
+        projections.append(learner.projection().passage)
+    return Encoded.of([found[number] for number in range(len(fold))], fold, np.stack(projections))
+
+
 def main() -> None:
-    """Measure out of fold (`--oof`), or train on everything and write the model (`--out`)."""
+    """Measure out of fold (`--oof`), or train on everything and write the weights (`--out`)."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--beir", type=Path, required=True)
     parser.add_argument("--split", default="dev")
-    parser.add_argument("--cache", type=Path, required=True, help="folder for vectors, made if missing")
-    parser.add_argument("--pairs", choices=("questions", "texts"), default="questions")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for vectors and states, made if missing")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--oof", type=Path, help="where to write out-of-fold query vectors (.npy)")
-    parser.add_argument("--out", type=Path, help="where to write the model (.onnx)")
+    parser.add_argument("--oof", type=Path, help="where to write the questions as encoded out of fold (.npz)")
+    parser.add_argument("--out", type=Path, help="folder for query-encoder.onnx and late.npz")
     options = parser.parse_args()
     import torch
 
     torch.set_num_threads(options.threads)
-    benchmark = read_beir(options.beir, options.split)
-    vectors, _ = embedded(benchmark, options.cache)
-    tokenizer = OnnxEmbedder().tokenizer
-    tokenizer.enable_truncation(LENGTH)
-
-    def tokenised(texts: Sequence[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
-
-    asked = tokenised(benchmark.questions)
-    relevant = [sorted(rows) for rows in benchmark.relevant]
-    generated = options.pairs == "texts"
-    if generated:
-        texts, sources = pairs_of_texts(benchmark.texts, 2 * len(asked))
-        learned, targets = tokenised(texts), sources
-    else:
-        learned, targets = asked, relevant
+    task, relevant = task_of(options.beir, options.split, options.cache)
     if options.oof:
-        if generated:
-            found = encode(train(learned, targets, vectors, options.epochs), asked)
-        else:
-            found = np.zeros((len(asked), vectors.shape[1]), np.float32)
-            fold = random_folds(len(asked), options.folds)
-            for number in range(options.folds):
-                rest, held_out = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-                model = train([asked[q] for q in rest], [relevant[q] for q in rest], vectors, options.epochs)
-                found[held_out] = encode(model, [asked[q] for q in held_out])
-        np.save(options.oof, found)
-        rankings = [np.argsort(-(vectors @ vector), kind="stable")[:10].tolist() for vector in found]
-        report("tuned encoder alone, out of fold", rankings, benchmark.relevant)
+        found = out_of_fold(task, options.folds, options.epochs)
+        found.save(options.oof)
+        rankings = [np.argsort(-(task.vectors @ vector), kind="stable")[:10].tolist() for vector in found.vectors]
+        report("tuned encoder alone, out of fold", rankings, relevant)
     if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        export(train(learned, targets, vectors, options.epochs), options.out)
-        print(f"wrote {options.out}, {options.out.stat().st_size / 1e6:.1f} MB")
+        learner = train(task, range(len(task.tokens)), options.epochs)
+        options.out.mkdir(parents=True, exist_ok=True)
+        export(learner.model, options.out / "query-encoder.onnx")
+        learner.projection().save(options.out / "late.npz")
+        size = sum((options.out / name).stat().st_size for name in ("query-encoder.onnx", "late.npz"))
+        print(f"wrote query-encoder.onnx and late.npz to {options.out}, {size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

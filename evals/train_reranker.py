@@ -2,9 +2,10 @@
 
     python -m evals.train_reranker --beir DIR --split dev --cache /tmp/cache --out indexing/models/reranker.txt
 
-With `--tuned QUERIES.npy` (out-of-fold query vectors that `evals/train_encoder.py` wrote) the scores of the tuned query
-encoder become features too. A document is the part of `title` before its first comma; nothing else of a title is used.
-Only LightGBM's trees leave this script: no text of the collection is stored.
+With `--encoded QUESTIONS.npz` (the questions as `evals/train_encoder.py` encoded them out of fold) the scores of the
+tuned query encoder become features too, and with `--late` those of late interaction. A document is the part of `title`
+before its first comma; nothing else of a title is used. Only LightGBM's trees leave this
+script: no text of the collection is stored.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from indexing.analysis import terms
 from indexing.embedding import OnnxEmbedder, SentenceTransformerEmbedder
+from indexing.late import PieceStore, Projection, kept
 from indexing.lexical import LexicalIndex
 from indexing.ranking import fuse
 from indexing.rerank import DEPTH, Collection, Floats, Question, Rows, candidates, features, fuse_tuned
@@ -39,11 +41,15 @@ PARAMETERS: dict[str, Any] = {
     "deterministic": True,
     "verbosity": -1,
 }
-MEMBERS: tuple[tuple[dict[str, Any], int], ...] = (
+Members = tuple[tuple[dict[str, Any], int], ...]
+
+MEMBERS: Members = (
     ({"num_leaves": 7, "learning_rate": 0.1, "min_data_in_leaf": 100, "lambda_l2": 5.0, "seed": 1}, 170),
     ({"num_leaves": 15, "learning_rate": 0.06, "min_data_in_leaf": 100, "lambda_l2": 20.0, "seed": 3}, 150),
 )
 """Parameters and rounds of the models whose scores are added: different trees err differently."""
+LATE_MEMBERS = ((MEMBERS[0][0], 150),)
+"""With late interaction one model of small trees does as well as several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,63 @@ class Benchmark:
     texts: list[str]
     questions: list[str]
     relevant: list[frozenset[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """What the base model makes of the word pieces of all passages that an index stores."""
+
+    pieces: NDArray[np.float16]
+    """Unit states, shape (pieces, dimensions)."""
+    offsets: Rows
+    """Where each passage's pieces start, shape (passages + 1,)."""
+
+    def projected(self, passage: Floats) -> PieceStore:
+        """The word pieces as an index with this projection stores them."""
+        projection = Projection(passage, passage, np.zeros(0, np.float32))
+        parts = [
+            projection.of_passage(self.pieces[at : at + 100_000].astype(np.float32))
+            for at in range(0, len(self.pieces), 100_000)
+        ]
+        return PieceStore(np.concatenate(parts), self.offsets)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Questions as the tuned encoder sees them, each encoded by one that was trained without it."""
+
+    vectors: Floats
+    pieces: Floats
+    """Word pieces of all questions, one after the other."""
+    counts: Floats
+    """What each piece counts."""
+    offsets: Rows
+    """Where each question's pieces start, shape (questions + 1,)."""
+    fold: Rows
+    passage: Floats
+    """Projection of the passages that belongs to each fold, shape (folds, dimensions of a piece, of a state)."""
+
+    @classmethod
+    def of(cls, questions: Sequence[tuple[Floats, Floats, Floats]], fold: Rows, passage: Floats) -> Encoded:
+        """Put vector, pieces and counts of all questions together."""
+        vectors, pieces, counts = zip(*questions, strict=True)
+        offsets = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
+        return cls(np.stack(vectors), np.concatenate(pieces), np.concatenate(counts), offsets, fold, passage)
+
+    @classmethod
+    def open(cls, path: Path) -> Encoded:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(**{name: arrays[name] for name in arrays.files})
+
+    def save(self, path: Path) -> None:
+        """Write as .npz."""
+        np.savez(path, allow_pickle=False, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+    def pieces_of(self, number: int) -> tuple[Floats, Floats]:
+        """Pieces of a question and what they count."""
+        part = slice(self.offsets[number], self.offsets[number + 1])
+        return self.pieces[part], self.counts[part]
 
 
 def read_beir(folder: Path, split: str) -> Benchmark:
@@ -121,6 +184,21 @@ def embedded(benchmark: Benchmark, cache: Path) -> tuple[Floats, Floats]:
     return np.load(cache / "passages.npy"), np.load(cache / "questions.npy")
 
 
+def passage_states(benchmark: Benchmark, cache: Path) -> States:
+    """States of the passages' word pieces under the base model, kept in `cache`; half a GB for ObliQA."""
+    if not (cache / "states.npy").exists():
+        embedder = SentenceTransformerEmbedder()
+        found: list[NDArray[np.float16]] = []
+        for at in range(0, len(benchmark.texts), 1024):
+            texts = benchmark.texts[at : at + 1024]
+            for text, state in zip(texts, embedder.states(texts), strict=True):
+                some = state[kept(text)]
+                found.append((some / np.linalg.norm(some, axis=1, keepdims=True)).astype(np.float16))
+        np.save(cache / "states.npy", np.concatenate(found))
+        np.save(cache / "states-offsets.npy", np.cumsum([0, *map(len, found)], dtype=np.int64))
+    return States(np.load(cache / "states.npy"), np.load(cache / "states-offsets.npy"))
+
+
 def scores_at_10(ranking: Sequence[int], relevant: frozenset[int]) -> tuple[float, float]:
     """Recall and average precision at 10 as trec_eval defines them."""
     found, precision = 0, 0.0
@@ -170,7 +248,9 @@ def grouped_folds(relevant: Sequence[frozenset[int]], folds: int) -> Rows:
     return fold
 
 
-def fit(matrix: NDArray[np.float32], labels: NDArray[np.int8], names: Sequence[str]) -> list[Any]:
+def fit(
+    matrix: NDArray[np.float32], labels: NDArray[np.int8], names: Sequence[str], members: Members = MEMBERS
+) -> list[Any]:
     """Train the members on (questions, candidates, features); questions without a relevant candidate teach nothing."""
     import lightgbm
 
@@ -184,7 +264,7 @@ def fit(matrix: NDArray[np.float32], labels: NDArray[np.int8], names: Sequence[s
         params={"max_bin": PARAMETERS["max_bin"], "verbosity": -1},
         free_raw_data=False,
     )
-    return [lightgbm.train({**PARAMETERS, **member}, data, rounds) for member, rounds in MEMBERS]
+    return [lightgbm.train({**PARAMETERS, **member}, data, rounds) for member, rounds in members]
 
 
 def predict(models: Sequence[Any], matrix: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -203,13 +283,45 @@ def save(models: Sequence[Any], path: Path) -> None:
     path.write_text(f"{head}\n{trees}\nend of trees\n", encoding="utf-8")
 
 
+def matrices(
+    benchmark: Benchmark, cache: Path, encoded: Encoded | None, *, late: bool, depth: int
+) -> tuple[list[str], NDArray[np.float32], Rows]:
+    """Names of the features, their values (questions, candidates, features), and the candidates' rows."""
+    vectors, queries = embedded(benchmark, cache)
+    collection, vocabulary = collection_of(benchmark, vectors)
+    lexical = LexicalIndex.build(benchmark.texts)
+    collections = [collection]
+    if encoded and late:
+        states = passage_states(benchmark, cache)
+        collections = [replace(collection, pieces=states.projected(passage)) for passage in encoded.passage]
+    names: list[str] = []
+    values, all_rows, times = [], [], []
+    for number, text in enumerate(benchmark.questions):
+        tuned = encoded.vectors[number] if encoded else None
+        question = question_of(text, vocabulary, lexical, vectors, vector=queries[number], tuned=tuned)
+        if encoded and late:
+            question = replace(question, pieces=encoded.pieces_of(number))
+            collection = collections[encoded.fold[number]]
+        start = time.perf_counter()
+        rows = candidates(question, depth)
+        columns = features(question, collection, rows)
+        times.append(time.perf_counter() - start)
+        names = list(columns)
+        values.append(np.stack(list(columns.values()), axis=1))
+        all_rows.append(rows)
+    middle, slow = np.percentile(times, [50, 95]) * 1e3
+    print(f"{len(names)} features, p50 / p95 {middle:.1f} / {slow:.1f} ms")
+    return names, np.stack(values), np.stack(all_rows)
+
+
 def main() -> None:
     """Measure out of fold, then train on all questions and write the model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--beir", type=Path, required=True)
     parser.add_argument("--split", default="dev")
     parser.add_argument("--cache", type=Path, required=True, help="folder for vectors, made if missing")
-    parser.add_argument("--tuned", type=Path, help="out-of-fold query vectors, in the order of queries.jsonl")
+    parser.add_argument("--encoded", type=Path, help="questions encoded out of fold, in the order of queries.jsonl")
+    parser.add_argument("--late", action="store_true", help="with the features of late interaction")
     parser.add_argument("--out", type=Path, help="where to write the model; without it only measure")
     parser.add_argument("--folds", type=int, default=5, help="0: do not measure")
     parser.add_argument("--depth", type=int, default=DEPTH)
@@ -217,28 +329,14 @@ def main() -> None:
     options = parser.parse_args()
 
     benchmark = read_beir(options.beir, options.split)
-    vectors, queries = embedded(benchmark, options.cache)
-    tuned = np.load(options.tuned) if options.tuned else None
-    collection, vocabulary = collection_of(benchmark, vectors)
-    lexical = LexicalIndex.build(benchmark.texts)
-    names: list[str] = []
-    matrices, all_rows, times = [], [], []
-    for number, text in enumerate(benchmark.questions):
-        by_tuned = None if tuned is None else tuned[number]
-        question = question_of(text, vocabulary, lexical, vectors, vector=queries[number], tuned=by_tuned)
-        start = time.perf_counter()
-        rows = candidates(question, options.depth)
-        columns = features(question, collection, rows)
-        times.append(time.perf_counter() - start)
-        names = names or [name for name in columns if name not in options.without]
-        matrices.append(np.stack([columns[name] for name in names], axis=1))
-        all_rows.append(rows)
-    matrix, rows_of = np.stack(matrices), np.stack(all_rows)
+    encoded = Encoded.open(options.encoded) if options.encoded else None
+    names, matrix, rows_of = matrices(benchmark, options.cache, encoded, late=options.late, depth=options.depth)
+    used = [place for place, name in enumerate(names) if name not in options.without]
+    names, matrix = [names[place] for place in used], matrix[:, :, used]
+    members = LATE_MEMBERS if options.late else MEMBERS
     labels = np.array(
         [[row in relevant for row in rows] for rows, relevant in zip(rows_of, benchmark.relevant, strict=True)], np.int8
     )
-    middle, slow = np.percentile(times, [50, 95]) * 1e3
-    print(f"{len(names)} features, p50 / p95 {middle:.1f} / {slow:.1f} ms")
     print(f"{'':<36}  R@10   MAP@10   one relevant   several")
     report("fused", rows_of.tolist(), benchmark.relevant)
     for name in ("random", "grouped") if options.folds else ():
@@ -247,12 +345,12 @@ def main() -> None:
         scores = np.zeros(labels.shape)
         for number in range(options.folds):
             scores[fold == number] = predict(
-                fit(matrix[fold != number], labels[fold != number], names), matrix[fold == number]
+                fit(matrix[fold != number], labels[fold != number], names, members), matrix[fold == number]
             )
         order = np.argsort(-scores, axis=1, kind="stable")
         report(f"reranked, {name} folds", np.take_along_axis(rows_of, order, 1).tolist(), benchmark.relevant)
     if options.out:
-        models = fit(matrix, labels, names)
+        models = fit(matrix, labels, names, members)
         save(models, options.out)
         gains = sorted(zip(models[0].feature_importance("gain"), names, strict=True), reverse=True)
         print(

@@ -7,15 +7,18 @@ import json
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from indexing.codes import SignCodes
 from indexing.embedding import DEFAULT_MODEL, Embedder, OnnxEmbedder, SentenceTransformerEmbedder, Vectors, content_key
+from indexing.late import LIMIT as PIECES_LIMIT
+from indexing.late import WEIGHTS, Pieces, PieceStore, Projection, embed
 from indexing.lexical import Known, LexicalIndex
 from indexing.parallel import ParallelEmbedder
 from indexing.passages import Document, DocumentError, Passage
@@ -27,6 +30,9 @@ from indexing.versions import IndexMissing, IndexUnusable, current_version, publ
 
 FORMAT = 4
 """Layout of a version folder; another number means: build again."""
+
+Embed = Callable[[Sequence[str]], tuple[Vectors, list[Pieces]]]
+"""Vectors of texts, and their word pieces or none."""
 
 Progress = Callable[[str, int, int], None]
 """Called with a step's name, what is done, and the total."""
@@ -81,9 +87,10 @@ class BuildReport:
 class VectorCache:
     """Vectors by content key: shipped beside the notes, or taken from the version before."""
 
-    def __init__(self, keys: Sequence[str], vectors: Vectors) -> None:
+    def __init__(self, keys: Sequence[str], vectors: Vectors, pieces: PieceStore | None = None) -> None:
         self._row = {key: row for row, key in enumerate(keys)}
         self.vectors = vectors
+        self.pieces = pieces
 
     @classmethod
     def open(cls, path: Path) -> VectorCache:
@@ -152,7 +159,10 @@ def build_index(
         asked = questions_of(questions, passages) if questions else None
         texts = [*(passage.text for passage in passages), *(asked.texts if asked else ())]
         keys = [content_key(model, text) for text in texts]
-        sources, embedded = _sources(keys, texts, model, caches, workers, cluster, progress)
+        projection = _projection(model, keys[: len(passages)], caches, previous)
+        if projection:
+            caches = [cache for cache in caches if cache.pieces]
+        sources, embedded = _sources(keys, texts, model, projection, caches, workers, cluster, progress)
         vectors = _vectors(keys, sources)
         vectors, question_vectors = vectors[: len(passages)], vectors[len(passages) :]
         manifest = Manifest(
@@ -169,6 +179,8 @@ def build_index(
         try:
             new = _New(documents, passages, keys[: len(passages)], vectors)
             _write(folder, manifest, new, previous, chroma_url, progress)
+            if projection:
+                PieceStore.of_all(list(_pieces(new.keys, sources))).save(folder)
             if asked:
                 save(folder, asked, question_vectors)
             removed = len(previous.entries.keys() - {passage.id for passage in passages}) if previous else 0
@@ -255,7 +267,7 @@ class _Previous:
     @classmethod
     def open(cls, folder: Path, store: PassageStore) -> _Previous:
         keys = [key.decode() for key in np.load(folder / "keys.npy")]
-        vectors = VectorCache(keys, np.load(folder / "vectors.npy", mmap_mode="r"))
+        vectors = VectorCache(keys, np.load(folder / "vectors.npy", mmap_mode="r"), PieceStore.open(folder))
         entries = {name: (place, key) for (name, place), key in zip(store.ids(), keys, strict=True)}
         return cls(folder, store, vectors, entries)
 
@@ -276,10 +288,26 @@ class _New:
     vectors: Vectors
 
 
+def _projection(
+    model: str, keys: Sequence[str], caches: Sequence[VectorCache], previous: _Previous | None
+) -> Projection | None:
+    """What makes word pieces, where the index is to hold them.
+
+    An update goes on as the version before began, and shipped vectors, which have no pieces, are not made again.
+    """
+    if model != DEFAULT_MODEL or not WEIGHTS.exists() or len(keys) > PIECES_LIMIT:
+        return None
+    if previous:
+        return Projection.open() if previous.vectors.pieces else None
+    shipped = sum(any(cache.row(key) >= 0 for cache in caches) for key in keys)
+    return Projection.open() if 2 * shipped < len(keys) else None
+
+
 def _sources(
     keys: Sequence[str],
     texts: Sequence[str],
     model: str,
+    projection: Projection | None,
     caches: Sequence[VectorCache],
     workers: int,
     cluster: str | None,
@@ -290,11 +318,17 @@ def _sources(
     onnx = model == DEFAULT_MODEL
     if new and (cluster or workers > 1):
         with ParallelEmbedder(workers, model, onnx=onnx, cluster=cluster) as parallel:
-            fresh = _embed(new, parallel, progress, batch=128 * parallel.workers)
+            fresh = _embed(
+                new, parallel.pieces if projection else _plain(parallel), progress, batch=128 * parallel.workers
+            )
     else:
-        embedder: Embedder = OnnxEmbedder() if onnx else SentenceTransformerEmbedder(model)
-        fresh = _embed(new, embedder, progress)
+        embedder = OnnxEmbedder() if onnx else SentenceTransformerEmbedder(model)
+        fresh = _embed(new, partial(embed, embedder, projection) if projection else _plain(embedder), progress)
     return [fresh, *caches], len(new)
+
+
+def _plain(embedder: Embedder) -> Embed:
+    return lambda texts: (embedder.embed(texts), [])
 
 
 def _vectors(keys: Sequence[str], sources: Sequence[VectorCache]) -> Vectors:
@@ -307,20 +341,32 @@ def _vectors(keys: Sequence[str], sources: Sequence[VectorCache]) -> Vectors:
     return vectors
 
 
+def _pieces(keys: Sequence[str], sources: Sequence[VectorCache]) -> Iterator[Pieces]:
+    """The word pieces of each key."""
+    for key in keys:
+        source, row = _found(key, sources)
+        assert source.pieces is not None
+        yield source.pieces.of(row)
+
+
 def _found(key: str, sources: Sequence[VectorCache]) -> tuple[VectorCache, int]:
     return next((source, row) for source in sources if (row := source.row(key)) >= 0)
 
 
-def _embed(texts: dict[str, str], embedder: Embedder, progress: Progress, batch: int = 128) -> VectorCache:
+def _embed(texts: dict[str, str], embed: Embed, progress: Progress, batch: int = 128) -> VectorCache:
     """Embed by falling length, so that a batch holds texts of like length and little padding."""
     order = sorted(texts, key=lambda key: -len(texts[key]))
     parts: list[Vectors] = []
+    pieces: list[Pieces] = []
     for start in range(0, len(order), batch):
         progress("embedding", start, len(order))
-        parts.append(embedder.embed([texts[key] for key in order[start : start + batch]]))
+        vectors, found = embed([texts[key] for key in order[start : start + batch]])
+        parts.append(vectors)
+        pieces += found
     if order:
         progress("embedding", len(order), len(order))
-    return VectorCache(order, np.concatenate(parts) if parts else np.zeros((0, 0), np.float32))
+    vectors = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+    return VectorCache(order, vectors, PieceStore.of_all(pieces) if pieces else None)
 
 
 def _version(model: str, passages: Iterable[Passage]) -> str:

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from indexing.cluster import ClusterPool
-from indexing.embedding import DEFAULT_MODEL, Embedder, OnnxEmbedder, SentenceTransformerEmbedder, Vectors
+from indexing.embedding import DEFAULT_MODEL, OnnxEmbedder, SentenceTransformerEmbedder, StateEmbedder, Vectors
+from indexing.late import Pieces, Projection, embed
 
 CHUNK = 32
 """Texts that a worker takes at a time; also the batch of sentence-transformers, so that batches are the same."""
@@ -68,9 +69,16 @@ class ParallelEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors in the order of the texts, shape (texts, dimensions)."""
-        tasks = [(self.model, self._onnx, tuple(texts[i : i + CHUNK])) for i in range(0, len(texts), CHUNK)]
-        found = list(self._pool.imap(embed_chunk, tasks))
+        found = list(self._pool.imap(embed_chunk, self._tasks(texts)))
         return np.concatenate(found) if found else np.zeros((0, 384), np.float32)
+
+    def pieces(self, texts: Sequence[str]) -> tuple[Vectors, list[Pieces]]:
+        """Unit vectors and word pieces (`indexing.late`) of one text or more, in their order."""
+        found = list(self._pool.imap(pieces_of_chunk, self._tasks(texts)))
+        return np.concatenate([vectors for vectors, _ in found]), [piece for _, pieces in found for piece in pieces]
+
+    def _tasks(self, texts: Sequence[str]) -> list[Task]:
+        return [(self.model, self._onnx, tuple(texts[i : i + CHUNK])) for i in range(0, len(texts), CHUNK)]
 
 
 def _processes(workers: int) -> Any:
@@ -98,8 +106,14 @@ def embed_chunk(task: Task) -> Vectors:
     return _embedder(model, onnx).embed(texts)
 
 
+def pieces_of_chunk(task: Task) -> tuple[Vectors, list[Pieces]]:
+    """Embed one task's texts and project their word pieces: what runs in a worker."""
+    model, onnx, texts = task
+    return embed(_embedder(model, onnx), Projection.open(), texts)
+
+
 @lru_cache(maxsize=2)
-def _embedder(model: str, onnx: bool) -> Embedder:
+def _embedder(model: str, onnx: bool) -> StateEmbedder:
     if onnx:
         return OnnxEmbedder()
     import torch

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexing.analysis import terms
-from indexing.embedding import Embedder, OnnxEmbedder, Vectors
+from indexing.embedding import OnnxEmbedder, StateEmbedder, Vectors, pooled
+from indexing.late import PieceStore, Projection
 from indexing.lexical import LexicalIndex
 from indexing.rerank import Collection, Question, Reranker, fuse_tuned
 
 MODELS = Path(__file__).parent / "models"
 RERANKER = MODELS / "reranker.txt"
 TUNED_RERANKER = MODELS / "reranker-tuned.txt"
+LATE_RERANKER = MODELS / "reranker-late.txt"
 QUERY_ENCODER = MODELS / "query-encoder.onnx"
 
 DENSE_WEIGHT = 0.4
@@ -36,22 +38,34 @@ class Ranker:
     """Ranks all passages of one version for a query. Safe to use from several threads."""
 
     def __init__(
-        self, lexical: LexicalIndex, collection: Collection, reranker: Reranker, encoder: Embedder | None
+        self,
+        lexical: LexicalIndex,
+        collection: Collection,
+        reranker: Reranker,
+        encoder: StateEmbedder | None,
+        projection: Projection | None = None,
     ) -> None:
         self._lexical = lexical
         self._collection = collection
         self._reranker = reranker
         self._encoder = encoder
+        self._projection = projection
 
     @classmethod
-    def open(cls, lexical: LexicalIndex, document: NDArray[np.int32], vectors: Vectors) -> Ranker:
-        """With the tuned query encoder where it is shipped (indexing/models/README.md says what it may be left out for)."""
+    def open(
+        cls, lexical: LexicalIndex, document: NDArray[np.int32], vectors: Vectors, pieces: PieceStore | None = None
+    ) -> Ranker:
+        """With the tuned query encoder where it is shipped (indexing/models/README.md says what it may be left out for),
+        and with late interaction where the index holds word pieces too.
+        """
         tuned = QUERY_ENCODER.exists() and TUNED_RERANKER.exists()
+        late = tuned and pieces is not None and LATE_RERANKER.exists()
         return cls(
             lexical,
-            Collection.of(document, lexical.tokens, lexical.offsets, lexical.idf(), vectors),
-            Reranker.load(TUNED_RERANKER if tuned else RERANKER),
+            Collection.of(document, lexical.tokens, lexical.offsets, lexical.idf(), vectors, pieces if late else None),
+            Reranker.load(LATE_RERANKER if late else TUNED_RERANKER if tuned else RERANKER),
             OnnxEmbedder(QUERY_ENCODER) if tuned else None,
+            Projection.open() if late else None,
         )
 
     def vectors(self, query: str) -> Vectors:
@@ -69,7 +83,8 @@ class Ranker:
         found = terms(query)
         known = self._lexical.ids(found)
         size = len(self._collection.document)
-        tuned = self._tuned(query, rows) if self._encoder else None
+        states = self._encoder.states([query])[0] if self._encoder else None
+        tuned = None if states is None else self._cosines(pooled([states])[0], rows)
         fused = fuse(lexical, dense) if tuned is None else fuse_tuned(lexical, tuned)
         allowed = np.zeros(size, bool)
         allowed[rows] = True
@@ -81,6 +96,7 @@ class Ranker:
             fused=_spread(fused, rows, size),
             tuned=None if tuned is None else _spread(tuned, rows, size),
             allowed=None if len(rows) == size else allowed,
+            pieces=None if states is None or self._projection is None else self._projection.of_question(states),
         )
         best, scores = self._reranker.rerank(question, self._collection)
         rest = np.setdiff1d(rows, best)
@@ -88,11 +104,10 @@ class Ranker:
         floor = float(scores.min()) if len(scores) else 0.0
         return np.concatenate([best, after]), np.concatenate([scores, floor - 1 + question.fused[after]])
 
-    def _tuned(self, query: str, rows: Rows) -> Floats:
-        assert self._encoder is not None
+    def _cosines(self, vector: Vectors, rows: Rows) -> Floats:
         vectors = self._collection.vectors
         matrix = vectors if len(rows) == len(vectors) else vectors[rows]
-        return np.asarray(matrix @ self._encoder.embed([query])[0], np.float32)
+        return np.asarray(matrix @ vector, np.float32)
 
 
 def _spread(values: Floats, rows: Rows, size: int) -> Floats:

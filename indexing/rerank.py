@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexing.late import PieceStore
+
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -32,6 +34,9 @@ _BEST = 5
 _FAR = 99
 _SHARPNESS = 8.0
 """How fast a candidate's vote falls with its distance from the best fused score."""
+_LATE_SHARPNESS = 20.0
+_NEAR_PIECE, _FAR_PIECE, _TIE = 0.8, 0.5, 0.02
+"""Cosines from which a word piece counts as found, below which as missed, and within which of the best as first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ class Collection:
     """Row at which each passage's document starts."""
     end: Rows
     """Row after the last one of each passage's document."""
+    pieces: PieceStore | None = None
+    """Word pieces of the passages, if the index holds them."""
 
     @classmethod
     def of(
@@ -64,6 +71,7 @@ class Collection:
         token_offsets: Rows,
         idf: Floats,
         vectors: Floats,
+        pieces: PieceStore | None = None,
     ) -> Collection:
         """Derive lengths, headings and document bounds."""
         size = len(document)
@@ -78,7 +86,7 @@ class Collection:
         before = np.full(size, -1, np.int64)
         before[1:] = np.maximum.accumulate(np.where(length <= _HEADING_TERMS, rows, -1))[:-1]
         heading = np.where(before >= first, before, -1)
-        return cls(document, token_ids, token_offsets, idf, vectors, length, heading, first, end)
+        return cls(document, token_ids, token_offsets, idf, vectors, length, heading, first, end, pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,8 @@ class Question:
     """Cosine with the query under a query encoder trained for this kind of text, if there is one."""
     allowed: Mask | None = None
     """Passages that the reader may see; None for all. Others influence nothing."""
+    pieces: tuple[Floats, Floats] | None = None
+    """Word pieces of the query and what each counts (`indexing.late.Projection.of_question`), if there is one."""
 
 
 def _ranks(values: Floats) -> Floats:
@@ -197,6 +207,40 @@ def score_features(question: Question, rows: Rows) -> Columns:
             "rank_tuned_bm25": 1 / (10 + by_bm25) + 1 / (10 + by_tuned),
         }
     return columns
+
+
+def late_features(question: Question, collection: Collection, rows: Rows) -> Columns:
+    """How well the query's word pieces find their like in each candidate; none without word pieces."""
+    if question.pieces is None or collection.pieces is None:
+        return {}
+    pieces, counts = question.pieces
+    closest, back = collection.pieces.closest(pieces, rows)
+    late = closest @ counts
+    fused = question.fused[rows]
+    both = fused / max(float(fused.max()), 1e-6) + late / max(float(late.max()), 1e-6)
+    short = closest.max(0) - closest
+    worst = np.sort(closest, axis=1)[:, : max(1, len(counts) // 4)]
+    votes = np.exp((late - late.max()) * _LATE_SHARPNESS)
+    columns = {
+        "late": late,
+        "late_rel": late / max(float(late.max()), 1e-6),
+        "late_gap": late.max() - late,
+        "rank_late": _ranks(late),
+        "late_scaled": (late - late.mean()) / max(float(late.std()), 1e-6),
+        "late_vote": votes / votes.sum(),
+        "late_even": closest.mean(1),
+        "late_worst": worst.mean(1),
+        "late_missed": (closest < _FAR_PIECE) @ counts,
+        "late_found": (closest > _NEAR_PIECE) @ counts,
+        "late_short": (short * counts).max(1),
+        "late_first": (short < _TIE) @ counts,
+        "late_back": back,
+        "late_fused": both,
+        "late_fused_gap": both.max() - both,
+        "rank_late_fused": _ranks(both),
+        "q_late": np.full(len(rows), late.max()),
+    }
+    return {name: np.asarray(column, np.float32) for name, column in columns.items()}
 
 
 def word_features(words: _Words, unknown: int) -> Columns:
@@ -438,6 +482,7 @@ def features(question: Question, collection: Collection, rows: Rows) -> Columns:
     words = _words(question, collection, rows)
     return {
         **score_features(question, rows),
+        **late_features(question, collection, rows),
         **word_features(words, question.unknown),
         **phrase_features(words),
         **neighbour_features(question, collection, rows, words),

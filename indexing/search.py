@@ -15,6 +15,7 @@ from indexing.analysis import terms
 from indexing.build import Manifest
 from indexing.codes import SignCodes
 from indexing.embedding import DEFAULT_MODEL, Embedder, Vectors, query_embedder
+from indexing.late import PieceStore
 from indexing.lexical import LexicalIndex
 from indexing.passages import Document, Passage
 from indexing.questions import best_by_row
@@ -152,7 +153,7 @@ class Index:
         """The shipped reranker; None for vectors of a model that it was not trained on."""
         if self.manifest.model != DEFAULT_MODEL or not RERANKER.exists():
             return None
-        return Ranker.open(self._lexical, self._columns.document, self._exact.matrix)
+        return Ranker.open(self._lexical, self._columns.document, self._exact.matrix, PieceStore.open(self.folder))
 
     def hits(
         self,
