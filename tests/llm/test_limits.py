@@ -188,6 +188,28 @@ def test_answers_are_cached_per_question_and_index(writer: Assistant, server: Sc
     assert server.requests
 
 
+def test_the_cache_tells_apart_what_an_answer_depends_on(llm_settings: Settings, server: ScriptedServer) -> None:
+    caller = Caller(open_model("scripted", llm_settings), llm_settings)
+    server.script = lambda request: Reply("said")
+    base = {"question": "q", "programme": "EU", "index": "i1", "prompt": "1"}
+
+    def asked(**changed: str) -> int:
+        parts = base | changed
+        server.requests.clear()
+        key = (parts["prompt"], parts["index"], parts["programme"])
+        assert "".join(caller.stream([("human", parts["question"])], "write", cache_key=key)) == "said"
+        return len(server.requests)
+
+    assert asked() == 1
+    assert asked() == 0
+    assert [asked(**{name: "other"}) for name in base] == [1, 1, 1, 1]
+    other = Caller(open_model("another", llm_settings), llm_settings)
+    other._cache = caller._cache  # even where two models shared one
+    server.requests.clear()
+    "".join(other.stream([("human", "q")], "write", cache_key=("1", "i1", "EU")))
+    assert server.requests
+
+
 def test_a_broken_answer_is_not_cached(writer: Assistant, server: ScriptedServer) -> None:
     server.script = lambda request: Reply(truth(request), cut_after=30)
     writer.ask(Question(EU_TIME))
