@@ -479,6 +479,16 @@ def opens_paragraph(text: str) -> bool:
     return bool(_ITEM.match(text) or _DECIMAL.match(text))
 
 
+def is_label(text: str) -> bool:
+    """Whether a text names a unit and says nothing else.
+
+    >>> is_label("Article 39"), is_label("Article 39 applies")
+    (True, False)
+    """
+    unit = _unit(text)
+    return unit is not None and not unit[3].strip(" .:")
+
+
 def _is_title(text: str) -> bool:
     """Whether a text may be the title of a unit: short, and neither a sentence nor its beginning."""
     text = text.strip()

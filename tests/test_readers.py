@@ -415,6 +415,7 @@ def test_a_line_that_pages_repeat_within_their_text_is_kept(tmp_path: Path) -> N
         canvas.drawString(60, 800, f"The {name} shall")
         canvas.drawString(60, 786, "keep records of customs operations for")
         canvas.drawString(60, 772, f"seven years in the case of a {name}.")
+        canvas.drawString(290, 30, "Edition 3")
         canvas.showPage()
     canvas.save()
     text = " ".join(p.text for p in read(path))
@@ -422,6 +423,20 @@ def test_a_line_that_pages_repeat_within_their_text_is_kept(tmp_path: Path) -> N
         f"The {name} shall keep records of customs operations for seven years in the case of a {name}."
         for name in names
     )
+
+
+def test_pages_that_differ_in_their_first_line_alone_are_kept_whole(tmp_path: Path) -> None:
+    path = tmp_path / "forms.pdf"
+    canvas = Canvas(str(path), pagesize=A4)
+    for number in range(1, 5):
+        canvas.drawString(60, 825, "Customs Manual")
+        canvas.drawString(60, 800, f"Section {number}. The operator shall")
+        canvas.drawString(60, 786, "keep records of customs operations.")
+        canvas.showPage()
+    canvas.save()
+    assert [p.text for p in read(path)] == [
+        f"Section {number}. The operator shall keep records of customs operations." for number in range(1, 5)
+    ]
 
 
 def test_pdf_lines_become_paragraphs(tmp_path: Path) -> None:
@@ -552,6 +567,7 @@ def test_pdf_of_many_pages(tmp_path: Path) -> None:
     canvas.save()
     passages = read(path)
     assert [(p.reference, p.page) for p in passages] == [(f"Article {n}", n) for n in range(1, 301)]
+    assert [p.text for p in passages] == [f"The holder shall keep record {n} for ten years." for n in range(1, 301)]
 
 
 # DOCX

@@ -22,7 +22,7 @@ from pypdfium2 import raw
 
 from indexing.passages import DocumentError
 from indexing.readers.blocks import Block, Content, clean, note_sign, table_rows
-from indexing.splitting import opens_paragraph
+from indexing.splitting import is_label, opens_paragraph
 
 _TABLE_PAGES = 300
 """Pages that are searched for tables; on later ones rows are read as lines of text."""
@@ -397,22 +397,23 @@ def _without_margins(lines: Sequence[_Line], pages: int) -> list[_Line]:
         chapter = bare != line.text and opens_paragraph(bare) and texts[bare] > 1
         return line.margin and bool(keys[_key(line)] >= often or chapter or _PAGE_NUMBER.fullmatch(line.text))
 
-    # What stands between lines of text is text, however often it is repeated.
+    # Running heads stand above all text of their page, and running feet below: what else is repeated is text.
     first: dict[int, float] = {}
     last: dict[int, float] = {}
     for line in lines:
         if not running(line):
             first[line.page] = min(first.get(line.page, line.top), line.top)
             last[line.page] = max(last.get(line.page, line.bottom), line.bottom)
-    return [
-        line
-        for line in lines
-        if line.rows
-        or (
-            not (running(line) and not first.get(line.page, math.inf) < line.top < last.get(line.page, 0) - line.size)
-            and not _CONTENTS_LINE.search(line.text)
+
+    def furniture(line: _Line) -> bool:
+        outside = (
+            line.bottom > last.get(line.page, 0)
+            if line.low
+            else line.top <= first.get(line.page, math.inf) + line.size / 2
         )
-    ]
+        return outside and running(line)
+
+    return [line for line in lines if line.rows or not (furniture(line) or _CONTENTS_LINE.search(line.text))]
 
 
 def _key(line: _Line) -> str:
@@ -470,6 +471,8 @@ def _begins(paragraph: Sequence[_Line], line: _Line, kind: str, pitch: float) ->
         return apart or opens_paragraph(line.text)
     if kind == "footnote":
         return bool(_FOOTNOTE.match(line.text)) and line.size < 1.02 * before.size
+    if len(paragraph) == 1 and is_label(before.text):
+        return True
     ended = before.text.endswith(_TERMINAL)
     if new_place:
         return ended or bool(_BULLET.match(line.text)) or not (line.text[0].islower() or _NO_SPACE.match(line.text))
