@@ -23,7 +23,7 @@ EXACT_LIMIT = 20_000
 """Among more passages than this a search looks at the signs of all vectors first (docs/performance.md has the curve)."""
 
 NEAREST = 3_000
-"""How many passages that first look leaves: of the true ten nearest it lost 1 in 200 at 500,000 passages (ADR 0006)."""
+"""How many passages that first look leaves: of the true ten nearest it loses fewer than 1 in 200 at 500,000 (ADR 0006)."""
 
 CHROMA_LIMIT = 50_000
 """A larger collection is kept in Chroma only on a server: its embedded index would take longer than all the rest."""
