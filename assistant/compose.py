@@ -7,7 +7,7 @@ import re
 from assistant.context import Context, Section, Statement, Support
 from assistant.plain import subject
 from assistant.programmes import mentions
-from assistant.retrieve import rarity
+from assistant.retrieve import asked_topics, rarity
 from corpus.programmes import EU_MEMBERS, programmes
 from corpus.schema import Topic
 from indexing.analysis import terms
@@ -20,7 +20,7 @@ NEAR_BEST = 0.78
 """A further provision is given when its score is at least this share of the best one's."""
 ON_SUBJECT = 0.4
 """Share of what the best provision holds of the question's subject that a further one must hold …"""
-AS_GOOD = 0.92
+AS_GOOD = 0.88
 """… unless its score is at least this share of the best one's."""
 MOST_PROVISIONS = 4
 MOST_IN_COMPARISON = 3
@@ -71,14 +71,17 @@ def _chosen(hits: list[Hit], context: Context, most: int) -> list[Passage]:
 
 
 def _on_subject(hits: list[Hit], context: Context) -> list[Hit]:
-    """Leave out, after the first, what holds much less of the question's subject than the others, unless it scores as high."""
+    """Leave out, after the first, what is of no asked topic, or holds little of the subject, unless it scores as high."""
     weights = rarity(context.index, about := subject(context.text))
     held = [_share(hit.passage, about, weights) for hit in hits]
+    topics = asked_topics(context.concepts)
     enough = ON_SUBJECT * max(held, default=0.0)
     return [
         hit
         for place, (hit, share) in enumerate(zip(hits, held, strict=True))
-        if place == 0 or share >= enough or hit.score >= AS_GOOD * hits[0].score
+        if place == 0
+        or hit.score >= AS_GOOD * hits[0].score
+        or (share >= enough and (hit.passage.topic in topics or hits[0].passage.topic not in topics))
     ]
 
 
@@ -97,7 +100,10 @@ def _of_another_pair(passage: Passage, context: Context) -> bool:
         return False
     if not is_data_row(passage):
         named = {mention.code for mention in mentions(passage.text)} - {passage.jurisdiction}
-        return bool(named) and not named & meant
+        used = any(
+            concept.id == "mra_use" for concept in context.concepts
+        )  # how to use it is the same for all partners
+        return not named & meant and (bool(named) or not used)
     heading = passage.heading_path[-1]
     return bool(_PARTNER.search(heading)) and heading not in {pair_heading(code) for code in meant}
 

@@ -7,7 +7,7 @@ from datetime import date
 from assistant.answer import Answer, Citation
 from assistant.concepts import Concept, concepts
 from assistant.context import Context, Section, Statement, Support
-from assistant.messages import say, source_notice
+from assistant.messages import say, source_notice, suggestion
 from corpus.programmes import programmes
 from indexing.search import Filter
 from indexing.store import day_number
@@ -131,7 +131,7 @@ def _suggestions(context: Context) -> list[str]:
             break
         hits = context.index.search_terms(concept.expand, Filter(frozenset({code})))
         if any(p.topic == concept.topic and p.status == "verified" for p in hits):
-            found.append(concept.ask.format(programme=programmes()[code].name))
+            found.append(suggestion(concept.id, context.language, concept.ask, programmes()[code].name))
     return found
 
 

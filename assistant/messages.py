@@ -10,6 +10,7 @@ from pathlib import Path
 from corpus.programmes import names_in
 
 _DATA = Path(__file__).parent / "data" / "messages.toml"
+_SUGGESTIONS = _DATA.with_name("suggestions.toml")
 # Languages of `territories.csv` that it writes otherwise.
 _TERRITORY_LANGUAGE = {"zh-Hans": "zh"}
 
@@ -24,6 +25,17 @@ def say(message: str, language: str, **filled: object) -> str:
     """Write a message in `language`, in English where it has none, with its braces filled in."""
     said = _messages()[message]
     return said.get(language, said["en"]).format(**filled)
+
+
+@lru_cache(maxsize=1)
+def _suggested() -> dict[str, dict[str, str]]:
+    with _SUGGESTIONS.open("rb") as handle:
+        return tomllib.load(handle)
+
+
+def suggestion(concept: str, language: str, english: str, programme: str) -> str:
+    """What to ask next about a concept, in `language`, where that is not written in `english`."""
+    return _suggested().get(concept, {}).get(language, english).format(programme=programme)
 
 
 def territories(codes: Iterable[str], language: str) -> str:

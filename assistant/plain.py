@@ -17,6 +17,7 @@ _DATA = Path(__file__).parent / "data" / "plain.toml"
 @dataclass(frozen=True, slots=True)
 class _Plain:
     frame: frozenset[str]
+    field: frozenset[str]
     single: dict[str, tuple[str, ...]]
     phrases: tuple[tuple[re.Pattern[str], tuple[str, ...], tuple[str, ...]], ...]
 
@@ -33,7 +34,7 @@ def _plain() -> _Plain:
             single[stems[0]] = tuple(meant.split())
         else:
             phrases.append((re.compile(rf"\b{re.escape(said)}\b"), tuple(stems), tuple(meant.split())))
-    return _Plain(frozenset(terms(data["frame"])), single, tuple(phrases))
+    return _Plain(frozenset(terms(data["frame"])), frozenset(terms(data["field"])), single, tuple(phrases))
 
 
 def subject(text: str) -> dict[str, tuple[str, ...]]:
@@ -49,6 +50,11 @@ def subject(text: str) -> dict[str, tuple[str, ...]]:
         if pattern.search(folded):
             found |= dict.fromkeys(stems, meant)
     return found
+
+
+def says_little(about: dict[str, tuple[str, ...]]) -> bool:
+    """Whether a question's subject is one word or none beside those of the field: then its concept is all that it asks."""
+    return len(about.keys() - _plain().field) <= 1
 
 
 def _tells(term: str, plain: _Plain) -> bool:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from assistant.concepts import Concept
 from assistant.context import Context
-from assistant.plain import meant, subject
-from assistant.programmes import mentions
+from assistant.plain import meant, says_little, subject
+from assistant.programmes import fold, mentions
 from assistant.references import referred
 from assistant.terms import readable
+from corpus.programmes import programmes
 from indexing.analysis import terms
 from indexing.embedding import Vectors
 from indexing.multilingual import closeness, question_vector
@@ -43,21 +44,28 @@ MEANT = 0.5
 """Share of the guidance's words for what was asked beside the question's own, in BM25."""
 SYNONYM = 0.7
 """How far a passage that holds only the guidance's word for one of the question's is taken to hold that word."""
+SUBJECT = 0.2
 TOPIC = 0.15
+TOPIC_ALONE = 0.28
 EXPECTED = 0.19
 GAP = 0.36
 DATA_ROW = 1.0
 PAIR = 0.5
 PAIR_ALONE = 1.5
 REFERENCE = 1.4
-"""Added to a passage under the asked topic, to one that holds the kind of fact asked for, to one that is referred to by its
-pinpoint; taken from one that only says that nothing was found, and from rows of the recognition data where the question is
-about something else; added to the row about two programmes that the question names, more where it asks for nothing else of
-them."""
+"""Added to a passage that speaks of all particular concepts that are asked (of a part of them: in proportion); to one under
+the asked topic, more where the question asks for nothing else; to one that holds the kind of
+fact asked for; to one that is referred to by its pinpoint. Taken from one that only says that nothing was found, and from
+rows of the recognition data where the question is about something else. Added to the row about two programmes that the
+question names, more where it asks for nothing else of them."""
 
 SAME_CONTENT = 0.80
 """Share of terms from which two passages say the same."""
 
+_GENERAL = frozenset(
+    {"definition", "criteria", "validation", "how_to_apply", "who_may_apply", "recognition", "mra_use", "history"}
+)
+"""Concepts that passages on everything speak of."""
 _OF_A_PAIR = frozenset({"recognition", "history", "legal_basis"})
 """Concepts of questions that the row about two programmes answers: whether, since when, under what."""
 _AS_WHOM = re.compile(
@@ -87,7 +95,8 @@ def retrieve(context: Context) -> None:
     """Fill `hits` for every programme, best first."""
     text = _AS_WHOM.sub("", context.text)
     bare = _without_programme_names(text)
-    about = subject(bare)
+    said = _without_programme_names(text, own=True)
+    about = subject(said)
     vector = context.index.embed([text, bare]).mean(axis=0)
     for code in context.jurisdictions:
         among = Filter(frozenset({code}), officer=context.question.officer_access and context.audience == "officer")
@@ -95,7 +104,7 @@ def retrieve(context: Context) -> None:
         if not len(rows):
             context.hits[code] = []
             continue
-        lexical = context.index.lexical(bare, rows) + MEANT * context.index.lexical(meant(about), rows)
+        lexical = context.index.lexical(said, rows) + MEANT * context.index.lexical(meant(about), rows)
         dense = context.index.dense(vector, rows)
         scores = LEXICAL * _scaled(lexical) + DENSE * _scaled(dense) + COVERED * _covered(context.index, about, rows)
         asked = context.index.asked(vector, rows, dense)
@@ -107,7 +116,10 @@ def retrieve(context: Context) -> None:
             scores = scores + share * closeness(context.index, question_vector(context.question.text), rows)
         hits = context.index.hits(rows, scores, lexical, dense, DEPTH)
         hits += _referred(context, code, hits)
-        context.hits[code] = _distinct(sorted((_nudged(hit, context) for hit in hits), key=lambda hit: -hit.score))
+        topic = TOPIC_ALONE if says_little(about) else TOPIC
+        context.hits[code] = _distinct(
+            sorted((_nudged(hit, context, topic) for hit in hits), key=lambda hit: -hit.score)
+        )
 
 
 def _scaled(scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -151,10 +163,15 @@ def _concept_vector(index: Index, words: str) -> Vectors:
     return vector
 
 
-def _without_programme_names(text: str) -> str:
-    """Names of programmes say nothing about which of their provisions is meant; tiers and grades do."""
+def _without_programme_names(text: str, own: bool = False) -> str:
+    """Names of programmes say nothing about which of their provisions is meant; tiers and grades do.
+
+    With `own`, what only means the programme itself is kept, as its tiers are among it.
+    """
     kept = text
     for mention in reversed(mentions(text)):
+        if own and mention.code in programmes() and fold(mention.words) in programmes()[mention.code].own_names:
+            continue
         if not any(character.isdigit() for character in mention.words) and "-" not in mention.words:
             kept = kept[: mention.start] + kept[mention.end :]
     return kept if len(terms(kept)) >= 2 else text
@@ -167,12 +184,16 @@ def _referred(context: Context, code: str, hits: list[Hit]) -> list[Hit]:
     return [Hit(passage, hits[-1].score if hits else 0.0, 0.0, 0.0) for passage in passages]
 
 
-def _nudged(hit: Hit, context: Context) -> Hit:
+def _nudged(hit: Hit, context: Context, topic: float) -> Hit:
     bonus = 0.0
-    if any(hit.passage.topic == concept.topic for concept in context.concepts):
-        bonus += TOPIC
+    if hit.passage.topic in asked_topics(context.concepts):
+        bonus += topic
     if any(c.expects and FACTS[c.expects].search(hit.passage.text) for c in context.concepts):
         bonus += EXPECTED
+    particular = [concept for concept in context.concepts if concept.id not in _GENERAL]
+    if particular:
+        said = fold(f"{hit.passage.heading_path[-1]} {hit.passage.text}")
+        bonus += SUBJECT * sum(any(p.search(said) for p in c.patterns) for c in particular) / len(particular)
     if hit.passage.status == "gap":
         bonus -= GAP
     if is_data_row(hit.passage):
@@ -184,6 +205,12 @@ def _nudged(hit: Hit, context: Context) -> Hit:
     if any(passage.id == hit.passage.id for passage in referred(context.index, context.text)):
         bonus += REFERENCE
     return Hit(hit.passage, hit.score + bonus, hit.lexical, hit.dense)
+
+
+def asked_topics(concepts: tuple[Concept, ...]) -> frozenset[str]:
+    """Topics that are asked; what the programme is counts only where nothing else is asked."""
+    asked = frozenset(concept.topic for concept in concepts if concept.id != "definition")
+    return asked or frozenset(concept.topic for concept in concepts)
 
 
 def _distinct(hits: list[Hit]) -> list[Hit]:

@@ -23,8 +23,8 @@ from corpus.programmes import programmes
 from indexing.analysis import terms
 from indexing.search import Hit, Index
 
-WEIGHTS = (6.86, 3.55, 2.68, -3.0, -0.28, 5.1, 0.87, -0.07, 0.03, -6.21, -1.09)
-INTERCEPT = -7.74
+WEIGHTS = (7.21, 2.88, 2.49, -3.22, -0.2, 5.09, 0.76, -0.1, 0.21, -4.36, -1.13)
+INTERCEPT = -7.6
 """Of the features in their order."""
 DECLINE_BELOW = 0.18
 DOUBT_BELOW = 0.40
@@ -167,7 +167,7 @@ def answerable(context: Context) -> None:
         return
     sure = max(confidence(features(context, code)) for code in context.jurisdictions)
     compared = len(context.jurisdictions) > 1 and bool(context.concepts)  # "compare" itself stands in no provision
-    if sure < DOUBT_BELOW and not in_field(context):
+    if sure < (DECLINE_BELOW if context.concepts else DOUBT_BELOW) and not in_field(context):
         decline_out_of_scope(context)
     elif designation or (sure < DECLINE_BELOW and not compared):
         _decline_unsupported(context)

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.answer import Question, QuestionError
+from assistant.answer import Question, QuestionError, Turn
 from assistant.guard import clean
+from assistant.language import detect
+from assistant.plain import says_little, subject
 from assistant.programmes import mentions, programme_codes
 from assistant.references import pinpoints, referred
 from assistant.service import Assistant
-from assistant.spelling import corrected
+from assistant.spelling import corrected, foreign
 from indexing.search import Index
 
 
@@ -151,3 +153,74 @@ def test_a_question_about_a_pair_is_not_told_of_third_parties(assistant: Assista
     assert answer.jurisdictions == ("US", "EU")
     assert "AEOS" in answer.answer
     assert all("El Salvador" not in citation.quote for citation in answer.citations)
+
+
+def test_plain_words_stand_for_the_guidances_words() -> None:
+    assert subject("So what do I actually gain at the frontier?") == {"gain": ("benefit",), "frontier": ()}
+    assert "expiry" in subject("Does it run out at some point?")["run"]
+    assert says_little(subject("what do I get out of AEO status"))
+    assert not says_little(subject("cargo seals and fences of a warehouse"))
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("austrlian trusted trader who can aply", "australian trusted trader who can apply"),
+        ("aeo certifcate validty indai", "aeo certificate validity india"),
+        (
+            "My trucking firm asks by phone what the difference is",
+            "My trucking firm asks by phone what the difference is",
+        ),
+    ],
+)
+def test_misspelt_words_are_read_and_english_ones_left(index: Index, text: str, read: str) -> None:
+    assert corrected(text, index) == read
+
+
+def test_languages_that_are_not_told_apart_are_seen_as_foreign(index: Index) -> None:
+    assert foreign("מה הקריטריונים להיות גורם כלכלי מאושר בישראל?", index)
+    assert foreign("Hverjir geta fengið AEO vottun á Íslandi?", index)
+    assert not foreign("Which benefits does CTPAT bring an importer?", index)
+
+
+def test_places_and_tiers_only_hint(index: Index) -> None:
+    held = frozenset(index.jurisdictions)
+    found = mentions("I export from Korea to Riyadh")
+    assert programme_codes(found, held)[0] == ["KR"]
+    assert programme_codes(found, held, places_count=True)[0] == ["KR", "SA"]
+    assert programme_codes(mentions("I trade from Belfast and hold AEOC"), held)[0] == ["XI"]
+    assert programme_codes(mentions("ID-HK arrangement"), held)[0] == ["ID", "HK"]
+
+
+def test_what_was_chosen_counts_for_more_than_a_hint(assistant: Assistant) -> None:
+    answer = assistant.ask(Question("How long is it valid for our Shanghai branch?", jurisdictions=("US",)))
+    assert answer.jurisdictions == ("US",)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("What is the capital gains tax in Australia?", "out_of_scope"),
+        ("How do I register for VAT as a sole trader?", "out_of_scope"),
+        ("Does Wakanda have an AEO programme?", "no_programme"),
+        ("In which year will the EU abolish AEOS, as announced?", "unsupported"),
+        ("Which gym membership do Australian Trusted Traders get?", "unsupported"),
+    ],
+)
+def test_what_no_guidance_answers_is_declined(assistant: Assistant, text: str, reason: str) -> None:
+    answer = assistant.ask(Question(text))
+    assert (answer.status, answer.reason) == ("declined", reason)
+
+
+def test_both_sides_are_meant_in_a_follow_up_on_recognition(assistant: Assistant) -> None:
+    first = assistant.ask(Question("Which countries recognise Singapore's STP?"))
+    turn = Turn(first.question, first.answer, first.status, first.jurisdictions)
+    answer = assistant.ask(Question("And when was the one with Australia signed?", history=(turn,)))
+    assert set(answer.jurisdictions) == {"SG", "AU"}
+    assert "31 May 2018" in answer.answer.split("\n\n")[1]
+
+
+def test_suggestions_are_in_the_askers_language_and_are_answered(assistant: Assistant) -> None:
+    answer = assistant.ask(Question("Wie lange ist der AEO in der EU gültig?"))
+    assert answer.suggestions and all(detect(suggestion) == "de" for suggestion in answer.suggestions)
+    assert all(assistant.ask(Question(suggestion)).status == "answered" for suggestion in answer.suggestions)
