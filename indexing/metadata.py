@@ -19,6 +19,13 @@ SIDECAR = ".toml"
 """`act.pdf` has its metadata in `act.pdf.toml`."""
 
 
+_FORMS = {
+    "id": "write small letters, digits and single hyphens: nz-customs-act",
+    "language": "write its ISO 639-1 code: en",
+    "url": "write an address that begins with https:// or http://",
+}
+
+
 class Metadata(BaseModel):
     """Metadata as options, front matter, a sidecar file or the document itself give it; all of it may be left out."""
 
@@ -65,7 +72,8 @@ def metadata_of(name: str, *sources: Mapping[str, Any]) -> Metadata:
         field = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
             raise DocumentError(f"{name}: no metadata field '{field}'; the fields are {', '.join(FIELDS)}") from error
-        raise DocumentError(f"{name}: {field}: {first['msg'].removeprefix('Value error, ')}") from error
+        said = _FORMS.get(field) if first["type"] == "string_pattern_mismatch" else None
+        raise DocumentError(f"{name}: {field}: {said or first['msg'].removeprefix('Value error, ')}") from error
 
 
 FIELDS = tuple(Metadata.model_fields)

@@ -114,6 +114,8 @@ def test_officers_documents_are_not_found_by_others(home: Path, act: Path, tmp_p
             {"jurisdiction": "ZZ"},
             r"^act\.md: jurisdiction: 'ZZ' is not a known programme; use one of AE, .*, EU, .* ZW$",
         ),
+        ({"jurisdiction": "NZ", "id": "../x"}, r"^act\.md: id: write small letters, digits and single hyphens"),
+        ({"jurisdiction": "NZ", "url": "ftp://x"}, r"^act\.md: url: write an address that begins with https"),
         ({"jurisdiction": "NZ", "as_of": "1/6/2025"}, r"^act\.md: as_of: '1/6/2025' is no date: write YYYY"),
         ({"jurisdiction": "NZ", "access": "secret"}, r"^act\.md: access: .*'public' or 'officer'"),
         ({"jurisdiction": "NZ", "colour": "red"}, r"^act\.md: no metadata field 'colour'; the fields are id, title"),

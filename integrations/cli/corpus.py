@@ -97,9 +97,10 @@ def add_command(source: str, replace_existing: bool, index: Path | None, **state
             click.echo(f"aeo: {each.id}: {notice}", err=True)
     for problem in problems:
         click.echo(f"aeo: not added: {problem}", err=True)
+    if added:
+        click.echo("Run 'aeo index update' to take it into the index.")
     if problems:
         raise click.ClickException(f"{len(problems)} files were not added, {len(added)} were")
-    click.echo("Run 'aeo index update' to take it into the index.")
 
 
 @corpus_command.command("fetch", epilog="Example: aeo corpus fetch HK")
