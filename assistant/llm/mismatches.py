@@ -217,7 +217,10 @@ def _misplaced_figures(sentence: str, found: str, jurisdiction: str) -> list[str
         return [f"{', '.join(sorted(own))} stands beside other words in the passage"]
     if taken := [term for term in wanted if term not in here and term in _next_to_others(found, own)]:
         return [f"'{taken[0]}' stands beside another figure than {', '.join(sorted(own))} in the passage"]
-    return _crossed(own, [kinds for _, kinds in bound])
+    for piece in _segments(plain):
+        if crossed := _crossed(_kinds(piece), [kinds for _, kinds in bound]):
+            return crossed
+    return []
 
 
 _NEAR_FIGURE = 3
