@@ -144,7 +144,8 @@ class OnnxEmbedder:
 
     def states(self, texts: Sequence[str]) -> list[Vectors]:
         """Last hidden state of each word piece of each text, shape (pieces, 384) each."""
-        return [self._states_of(text) for text in texts]
+        known = {text: self._states_of(text) for text in dict.fromkeys(texts)}
+        return [known[text] for text in texts]
 
     def _states_of(self, text: str) -> Vectors:
         encoding = self.tokenizer.encode(text)
