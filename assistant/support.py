@@ -26,10 +26,11 @@ from indexing.search import Hit, Index
 WEIGHTS = (7.21, 2.88, 2.49, -3.22, -0.2, 5.09, 0.76, -0.1, 0.21, -4.36, -1.13)
 INTERCEPT = -7.6
 """Of the features in their order."""
-DECLINE_BELOW = 0.18
+DECLINE_BELOW = 0.20
+ELSEWHERE_BELOW = 0.33
 DOUBT_BELOW = 0.40
-"""Below the first, the question is declined; below the second, the answer says that it may not be exactly what was asked
-and a question that names nothing of the field is taken to be about something else.
+"""Below the first, the question is declined; below the second, one that names nothing of the field and none of its concepts
+is taken to be about something else; below the third, the answer says that it may not be exactly what was asked.
 """
 
 _EVENT = re.compile(
@@ -167,7 +168,7 @@ def answerable(context: Context) -> None:
         return
     sure = max(confidence(features(context, code)) for code in context.jurisdictions)
     compared = len(context.jurisdictions) > 1 and bool(context.concepts)  # "compare" itself stands in no provision
-    if sure < (DECLINE_BELOW if context.concepts else DOUBT_BELOW) and not in_field(context):
+    if sure < (DECLINE_BELOW if context.concepts else ELSEWHERE_BELOW) and not in_field(context):
         decline_out_of_scope(context)
     elif designation or (sure < DECLINE_BELOW and not compared):
         _decline_unsupported(context)
