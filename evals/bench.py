@@ -283,10 +283,7 @@ class Target:
 TARGETS = (
     Target("warm answer p50", ("ours/warm", "p50_ms"), 40, "ms"),
     Target("warm answer p95", ("ours/warm", "p95_ms"), 100, "ms"),
-    Target("warm answer p50, of CPU", ("ours/warm", "p50_cpu_ms"), 40, "ms"),
-    Target("warm answer p95, of CPU", ("ours/warm", "p95_cpu_ms"), 100, "ms"),
     Target("`aeo --help`", ("ours/help", "help_s"), 0.3, "s"),
-    Target("`aeo --help`, of CPU", ("ours/help", "help_cpu_s"), 0.3, "s"),
     Target("cold question, of LangChain's", ("ours/cold", "cold_cpu_s"), 1 / 3, "", ("langchain/cold", "cold_cpu_s")),
     Target("first build, of LangChain's", ("ours/first", "first_cpu_s"), 1, "", ("langchain/build", "build_cpu_s")),
     Target("the same, embedding all", ("ours/build", "build_cpu_s"), 1, "", ("langchain/build", "build_cpu_s")),
