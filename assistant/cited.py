@@ -1,8 +1,9 @@
-"""Citations outside the question pipeline: supports found by a quote, numbered in the order of use."""
+"""Citations: what a marker stands for; and outside the question pipeline, supports found by a quote and their numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from assistant.answer import Citation
 from assistant.context import Statement, Support
@@ -31,32 +32,11 @@ class Citations:
         key = (citation.passage_id, citation.start, citation.end)
         if key not in self._numbers:
             self._numbers[key] = len(self._numbers) + 1
-            self._citations.append(_renumbered(citation, self._numbers[key]))
+            self._citations.append(replace(citation, marker=self._numbers[key]))
         return self._numbers[key]
 
     def _mark(self, support: Support) -> int:
-        passage = support.passage
-        document = self._index.store.document(passage.document_id)
-        assert document is not None  # a version holds the document of every passage
-        return self.take(
-            Citation(
-                marker=0,
-                passage_id=passage.id,
-                document=document.title,
-                publisher=document.publisher,
-                jurisdiction=passage.jurisdiction,
-                reference=passage.reference,
-                kind=passage.kind,
-                quote=support.quote,
-                start=support.start,
-                end=support.end,
-                url=passage.url,
-                as_of=passage.as_of,
-                undated=passage.undated,
-                source_type=passage.source_type,
-                language=passage.language,
-            )
-        )
+        return self.take(citation_of(support, 0, self._index))
 
     @property
     def all(self) -> tuple[Citation, ...]:
@@ -64,9 +44,28 @@ class Citations:
         return tuple(self._citations)
 
 
-def _renumbered(citation: Citation, marker: int) -> Citation:
-    fields = {name: getattr(citation, name) for name in Citation.__dataclass_fields__}
-    return Citation(**(fields | {"marker": marker}))
+def citation_of(support: Support, marker: int, index: Index) -> Citation:
+    """What `marker` stands for: the quoted words, with their passage's reference, source and date."""
+    passage = support.passage
+    document = index.store.document(passage.document_id)
+    assert document is not None  # a version holds the document of every passage
+    return Citation(
+        marker=marker,
+        passage_id=passage.id,
+        document=document.title,
+        publisher=document.publisher,
+        jurisdiction=passage.jurisdiction,
+        reference=passage.reference,
+        kind=passage.kind,
+        quote=support.quote,
+        start=support.start,
+        end=support.end,
+        url=passage.url,
+        as_of=passage.as_of,
+        undated=passage.undated,
+        source_type=passage.source_type,
+        language=passage.language,
+    )
 
 
 def passage_with(index: Index, document_id: str, quote: str) -> Passage | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from assistant.answer import Answer, Citation
+from assistant.cited import citation_of
 from assistant.concepts import Concept, concepts
 from assistant.context import Context, Section, Statement, Support
 from assistant.messages import say, source_notice, suggestion
@@ -37,7 +38,7 @@ def conclude(context: Context, timings: dict[str, float]) -> Answer:
 
 def _written(context: Context) -> tuple[str, tuple[Citation, ...]]:
     text, supports = written(context.sections)
-    return text, tuple(_citation(number, support, context) for number, support in enumerate(supports, start=1))
+    return text, tuple(citation_of(support, number, context.index) for number, support in enumerate(supports, start=1))
 
 
 def written(sections: tuple[Section, ...]) -> tuple[str, list[Support]]:
@@ -73,29 +74,6 @@ def marked(statement: Statement, numbers: dict[tuple[str, int, int], int], suppo
             numbers[key] = len(supports)
         markers += f"[{numbers[key]}]"
     return f"{statement.text} {markers}"
-
-
-def _citation(marker: int, support: Support, context: Context) -> Citation:
-    passage = support.passage
-    document = context.index.store.document(passage.document_id)
-    assert document is not None  # a version holds the document of every passage
-    return Citation(
-        marker=marker,
-        passage_id=passage.id,
-        document=document.title,
-        publisher=document.publisher,
-        jurisdiction=passage.jurisdiction,
-        reference=passage.reference,
-        kind=passage.kind,
-        quote=support.quote,
-        start=support.start,
-        end=support.end,
-        url=passage.url,
-        as_of=passage.as_of,
-        undated=passage.undated,
-        source_type=passage.source_type,
-        language=passage.language,
-    )
 
 
 def _source_notices(citations: tuple[Citation, ...], context: Context) -> list[str]:

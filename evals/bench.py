@@ -186,7 +186,7 @@ def _stored(results: Path) -> Measured:
 
 def _inputs(folder: Path) -> None:
     """The same passages and questions for everyone."""
-    from indexing.sources import collection
+    from indexing.library import collection
 
     with (folder / "passages.jsonl").open("w", encoding="utf-8") as lines:
         for file in collection(None, folder):

@@ -42,7 +42,7 @@ def memory_mb() -> float:
 
 def build(folder: Path) -> Figures:
     """A build that embeds everything: what peers do, too."""
-    from indexing.sources import collection
+    from indexing.library import collection
 
     return _build(folder, collection(None, folder))
 

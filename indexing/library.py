@@ -22,7 +22,7 @@ from typing import Any
 from indexing.metadata import FIELDS, Metadata, metadata_of, read_sidecar
 from indexing.passages import Document, DocumentError
 from indexing.readers import LARGEST_FILE, read_publication, slug
-from indexing.sources import Documents, publication_files, read_beir
+from indexing.sources import Documents, SourceFile, digest_of, files_of, publication_files, read_beir, shipped_files
 from indexing.store import PassageStore
 
 _KEPT = ("file", "sha256", "added", "name", "etag", "last_modified")
@@ -89,6 +89,20 @@ def _open(path: Path) -> Entry:
     if not kept["file"] or Path(kept["file"]).name != kept["file"]:
         raise DocumentError(f"library/{path.name}: does not name its original; remove it and add the document again")
     return Entry(path.stem, {k: str(v) for k, v in fields.items()}, **kept)
+
+
+def collection(source: Path | None, index: Path) -> list[SourceFile]:
+    """The files to index: those of `source`, or by default the shipped guidance and what was added to `index`.
+
+    Raises:
+        DocumentError: when `source` holds nothing that can be read.
+    """
+    return [*shipped_files(), *library_files(index)] if source is None else files_of(source)
+
+
+def library_files(index: Path) -> list[SourceFile]:
+    """What users added to the index."""
+    return [SourceFile(f"library/{p.stem}", p, digest_of(p), read_entry) for p in entry_paths(index)]
 
 
 def read_entry(path: Path) -> Documents:

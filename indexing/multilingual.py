@@ -79,7 +79,8 @@ def main() -> None:
     import tempfile
 
     from indexing.build import build_index
-    from indexing.sources import SHIPPED_QUESTIONS, SHIPPED_VECTORS, collection
+    from indexing.library import collection
+    from indexing.sources import SHIPPED_QUESTIONS, SHIPPED_VECTORS
 
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)

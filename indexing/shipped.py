@@ -9,9 +9,10 @@ import numpy as np
 
 from indexing.build import VectorCache, build_index
 from indexing.embedding import DEFAULT_MODEL, Vectors, content_key
+from indexing.library import collection
 from indexing.questions import read_questions
 from indexing.search import Index
-from indexing.sources import SHIPPED_QUESTIONS, SHIPPED_VECTORS, collection
+from indexing.sources import SHIPPED_QUESTIONS, SHIPPED_VECTORS
 
 
 def main() -> None:

@@ -93,13 +93,6 @@ def _read_publication(path: Path, default_id: str) -> Documents:
     return [read_publication(path, {}, default_id)]
 
 
-def library_files(index: Path) -> list[SourceFile]:
-    """What users added to the index (`indexing.library`)."""
-    from indexing.library import entry_paths, read_entry
-
-    return [SourceFile(f"library/{p.stem}", p, digest_of(p), read_entry) for p in entry_paths(index)]
-
-
 def files_of(source: Path) -> list[SourceFile]:
     """The files of a BEIR folder, of a folder of guidance notes, of a folder of publications, or a single publication.
 
@@ -211,12 +204,3 @@ SHIPPED_QUESTIONS = NOTES.parent / "questions"
 
 SHIPPED_VECTORS = (NOTES.parent / "vectors.npz", NOTES.parent / "question-vectors.npz")
 """Vectors of the shipped guidance and of its questions by content key: a first start need not embed (`make vectors`)."""
-
-
-def collection(source: Path | None, index: Path) -> list[SourceFile]:
-    """The files to index: those of `source`, or by default the shipped guidance and what was added to `index`.
-
-    Raises:
-        DocumentError: when `source` holds nothing that can be read.
-    """
-    return [*shipped_files(), *library_files(index)] if source is None else files_of(source)

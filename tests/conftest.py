@@ -11,8 +11,9 @@ import pytest
 from assistant.service import Assistant
 from assistant.settings import Settings
 from indexing.build import build_index
+from indexing.library import collection
 from indexing.search import Index
-from indexing.sources import SHIPPED_QUESTIONS, SHIPPED_VECTORS, collection
+from indexing.sources import SHIPPED_QUESTIONS, SHIPPED_VECTORS
 
 for name in [name for name in os.environ if name.startswith(("AEO_", "SLACK_"))]:
     del os.environ[name]  # a developer's own settings must not reach the tests

@@ -15,9 +15,10 @@ import pytest
 from corpus.loader import NOTES
 from indexing.build import VectorCache, build_index, verify_index
 from indexing.embedding import OnnxEmbedder, content_key
+from indexing.library import collection
 from indexing.questions import read_questions
 from indexing.search import Filter, Index
-from indexing.sources import SHIPPED_QUESTIONS, SHIPPED_VECTORS, collection, note_files
+from indexing.sources import SHIPPED_QUESTIONS, SHIPPED_VECTORS, note_files
 from indexing.store import day_number
 from indexing.versions import IndexUnusable, current_version
 

@@ -21,11 +21,10 @@ from indexing.changes import (
     pinpoint_of,
     report,
 )
-from indexing.library import add
+from indexing.library import add, library_files
 from indexing.notes import note_document
 from indexing.passages import Passage
 from indexing.readers import read_publication
-from indexing.sources import library_files
 from indexing.versions import IndexMissing
 
 URL = "https://www.customs.example/law/code"

@@ -25,9 +25,8 @@ from corpus.publications import Publication, listed, publications
 from corpus.schema import Source
 from indexing import fetch
 from indexing.fetch import Fetcher, FetchError, Limits, add_url, chosen, fetch_publications, is_public
-from indexing.library import entries
+from indexing.library import entries, library_files
 from indexing.passages import DocumentError
-from indexing.sources import library_files
 
 PAGE = (
     "<!doctype html><html lang='en'><head><title>AEO | Customs</title><script>track()</script></head><body>"

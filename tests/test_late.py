@@ -15,9 +15,10 @@ from indexing import late, ranking
 from indexing.build import build_index, verify_index
 from indexing.embedding import OnnxEmbedder, pooled
 from indexing.late import PieceStore, Projection, kept
+from indexing.library import collection
 from indexing.rerank import Question, Trees, late_features
 from indexing.search import Filter, Index
-from indexing.sources import SHIPPED_VECTORS, collection, files_of
+from indexing.sources import SHIPPED_VECTORS, files_of
 from indexing.versions import current_version
 
 TEXTS = [

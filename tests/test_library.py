@@ -10,10 +10,10 @@ import docx
 import pytest
 
 from indexing.build import build_index
-from indexing.library import Added, add, entries, library_of, remove
+from indexing.library import Added, add, collection, entries, library_files, library_of, remove
 from indexing.passages import DocumentError
 from indexing.search import Filter, Index
-from indexing.sources import collection, files_of, library_files, publication_files
+from indexing.sources import files_of, publication_files
 
 ACT = "# Customs Act\n\n## Section 27\n\nThe applicant shall keep records for ten years.\n"
 

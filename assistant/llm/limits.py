@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from assistant.llm.models import LlmError, Model, explain, status_of
+from assistant.llm.models import LlmError, Model, explain, open_model, status_of
 from assistant.settings import Settings
 
 if TYPE_CHECKING:
@@ -372,3 +372,15 @@ def _wait(state: RetryCallState) -> float:
     except ValueError:  # a date
         asked = 0.0
     return min(LONGEST_WAIT_S, max(asked, _backoff(state)))
+
+
+def check(settings: Settings) -> list[str]:
+    """What keeps the configured models from answering, one line each; empty when all is well. Calls each once."""
+    faults: list[str] = []
+    for name in dict.fromkeys(n for n in (settings.llm, settings.llm_check_model) if n):
+        try:
+            caller = Caller(open_model(name, settings), settings)
+            caller.complete([("system", "Answer with one word."), ("human", "Say: ready")], "doctor")
+        except LlmError as error:
+            faults.append(str(error))
+    return faults

@@ -189,17 +189,3 @@ def status_of(error: BaseException) -> int | None:
 
 def _line(text: str) -> str:
     return " ".join(text.split())[:300]
-
-
-def check(settings: Settings) -> list[str]:
-    """What keeps the configured models from answering, one line each; empty when all is well. Calls each once."""
-    from assistant.llm.limits import Caller
-
-    faults: list[str] = []
-    for name in dict.fromkeys(n for n in (settings.llm, settings.llm_check_model) if n):
-        try:
-            caller = Caller(open_model(name, settings), settings)
-            caller.complete([("system", "Answer with one word."), ("human", "Say: ready")], "doctor")
-        except LlmError as error:
-            faults.append(str(error))
-    return faults

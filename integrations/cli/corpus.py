@@ -134,7 +134,7 @@ def diff_command(last: bool, index: Path | None, as_json: bool) -> None:
     from corpus.loader import DATA, NOTES
     from corpus.validate import load_notes
     from indexing.changes import between_versions, data_rows, eval_questions, impact, pending
-    from indexing.sources import collection
+    from indexing.library import collection
 
     settings = load_settings(index)
     problems: list[str] = []

@@ -98,7 +98,7 @@ def _model(settings: Any) -> Iterator[Finding]:
     if not settings.llm:
         yield Finding("Language model", True, "none (AEO_LLM is not set): answers are extractive")
         return
-    from assistant.llm.models import check
+    from assistant.llm.limits import check
 
     problems = check(settings)
     for problem in problems:

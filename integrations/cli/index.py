@@ -52,7 +52,8 @@ def update_command(source: Path | None, workers: int, index: Path | None, as_jso
 
 def _build(source: Path | None, index: Path | None, as_json: bool, workers: int, update: bool) -> None:
     from indexing.build import build_index
-    from indexing.sources import SHIPPED_QUESTIONS, SHIPPED_VECTORS, collection
+    from indexing.library import collection
+    from indexing.sources import SHIPPED_QUESTIONS, SHIPPED_VECTORS
 
     settings = load_settings(index)
     with progress() as show:

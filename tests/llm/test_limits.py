@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from web.support import eventually
 
 from assistant.answer import Answer, Event, Question
-from assistant.llm.limits import BREAK_AFTER, BREAK_S, Account, Breaker, Caller
-from assistant.llm.models import LlmError, check, open_model
+from assistant.llm.limits import BREAK_AFTER, BREAK_S, Account, Breaker, Caller, check
+from assistant.llm.models import LlmError, open_model
 from assistant.llm.steps import callers
 from assistant.service import Assistant
 from assistant.settings import Settings

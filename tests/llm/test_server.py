@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from assistant.answer import Question
-from assistant.llm.limits import Account, Caller
-from assistant.llm.models import check, open_model
+from assistant.llm.limits import Account, Caller, check
+from assistant.llm.models import open_model
 from assistant.service import Assistant
 from assistant.settings import Settings
 from tests.llm.cases import EU_TIME, GB_FORM
