@@ -6,8 +6,10 @@ start the scheduler and the workers.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from corpus.errors import UserError
 
@@ -38,6 +40,7 @@ class ClusterPool:
                 "AEO_CLUSTER is set, but Dask is not installed; pip install 'aeo-assistant[cluster]', or unset it"
             ) from error
         try:
+            _knock(address)
             self._client: Any = Client(address, timeout=TIMEOUT_S, set_as_default=False)
         except (OSError, ValueError) as error:  # a wrong form, no such host, nobody there, no answer in time
             raise ClusterUnavailable(
@@ -61,3 +64,16 @@ class ClusterPool:
         """Results in the order of the tasks. A task whose worker is lost runs again on another."""
         for future in self._client.map(function, list(tasks), pure=False):
             yield future.result()
+
+
+def _knock(address: str) -> None:
+    """Connect once, so that a wrong address is told at once and starts none of Dask's threads.
+
+    Raises:
+        OSError: nobody listens there.
+        ValueError: it is no address of a scheduler.
+    """
+    parts = urlsplit(address)
+    if parts.scheme not in ("tcp", "tls") or not parts.hostname or not parts.port:
+        raise ValueError(f"{address} is not of the form tcp://host:port")
+    socket.create_connection((parts.hostname, parts.port), TIMEOUT_S).close()

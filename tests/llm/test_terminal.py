@@ -58,6 +58,8 @@ def terminal(llm_settings: Settings) -> Iterator[Any]:
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | variables | {"COLUMNS": "200"},
+            # A suite that runs in the background of a shell ignores interrupts, and so would what it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         started.append(process)
         limit = threading.Timer(60, process.kill)
