@@ -24,6 +24,11 @@ from tests.llm.scripted import Reply, ScriptedServer, answer, purpose, token_of
 
 TEXT, WORDS = TRUE[EU_TIME][0], "120 days"
 SHOWN = f"{TEXT} [1]"
+# A suite in the background of a shell ignores interrupts, and so would what it starts.
+AEO = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from integrations.cli.main import main; main()"
+)
 
 
 def stalling(request: dict[str, Any]) -> Reply:
@@ -52,14 +57,12 @@ def terminal(llm_settings: Settings) -> Iterator[Any]:
             "AEO_LLM_TIMEOUT_S": "60",
         }
         process = subprocess.Popen(
-            [sys.executable, "-c", "from integrations.cli.main import main; main()", *arguments],
+            [sys.executable, "-c", AEO, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | variables | {"COLUMNS": "200"},
-            # A suite that runs in the background of a shell ignores interrupts, and so would what it starts.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         started.append(process)
         limit = threading.Timer(60, process.kill)
