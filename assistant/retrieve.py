@@ -14,16 +14,18 @@ from numpy.typing import NDArray
 
 from assistant.concepts import Concept
 from assistant.context import Context
+from assistant.messages import say, territories
 from assistant.plain import meant, says_little, subject
 from assistant.programmes import fold, mentions
 from assistant.references import referred
 from assistant.terms import readable
-from corpus.programmes import programmes
+from corpus.mra import between
+from corpus.programmes import EU_MEMBERS, programmes
 from indexing.analysis import terms
 from indexing.embedding import Vectors
 from indexing.multilingual import closeness, question_vector
 from indexing.search import Filter, Hit, Index
-from indexing.structured import is_data_row, pair_heading
+from indexing.structured import LIST_HEADING, document_id, is_data_row, pair_heading
 
 DEPTH = 24
 """Passages looked at per programme."""
@@ -98,6 +100,9 @@ def retrieve(context: Context) -> None:
     said = _without_programme_names(text, own=True)
     about = subject(said)
     vector = context.index.embed([text, bare]).mean(axis=0)
+    if _strangers(context):
+        names = territories(context.jurisdictions, context.language)
+        context.notices.append(say("no_arrangement", context.language, names=names))
     for code in context.jurisdictions:
         among = Filter(frozenset({code}), officer=context.question.officer_access and context.audience == "officer")
         rows = context.index.rows(among)
@@ -115,7 +120,7 @@ def retrieve(context: Context) -> None:
             share = MULTILINGUAL if readable(context.language) else UNREAD
             scores = scores + share * closeness(context.index, question_vector(context.question.text), rows)
         hits = context.index.hits(rows, scores, lexical, dense, DEPTH)
-        hits += _referred(context, code, hits)
+        hits += _referred(context, code, hits) + _of_the_pair(context, code, hits)
         topic = TOPIC_ALONE if says_little(about) else TOPIC
         context.hits[code] = _distinct(
             sorted((_nudged(hit, context, topic) for hit in hits), key=lambda hit: -hit.score)
@@ -184,6 +189,34 @@ def _referred(context: Context, code: str, hits: list[Hit]) -> list[Hit]:
     return [Hit(passage, hits[-1].score if hits else 0.0, 0.0, 0.0) for passage in passages]
 
 
+def _of_the_pair(context: Context, code: str, hits: list[Hit]) -> list[Hit]:
+    """Rows of the recognition data about the programmes that the question names, where the search did not find them."""
+    if len(context.jurisdictions) < 2 or not any(concept.topic == "recognition" for concept in context.concepts):
+        return []
+    found = {hit.passage.id for hit in hits}
+    wanted = _headings_of_the_pair(context)
+    rows = context.index.store.passages_of(document_id(code))
+    rows = [row for row in rows if row.heading_path[-1] in wanted and row.id not in found]
+    return [Hit(row, hits[-1].score if hits else 0.0, 0.0, 0.0) for row in rows]
+
+
+def _headings_of_the_pair(context: Context) -> frozenset[str]:
+    """Of the rows about each other; where there is none, of the lists of all partners."""
+    if _strangers(context):
+        return frozenset({LIST_HEADING})
+    return frozenset(pair_heading(code) for code in context.jurisdictions)
+
+
+def _strangers(context: Context) -> bool:
+    """Whether the question is about the recognition between two programmes of which no source held tells any."""
+    sides = {"EU" if code in EU_MEMBERS else code for code in context.jurisdictions} - {"WCO"}
+    asked = any(concept.topic == "recognition" for concept in context.concepts)
+    if not asked or len(sides) != 2:
+        return False
+    one, other = sides
+    return not between(one, other)
+
+
 def _nudged(hit: Hit, context: Context, topic: float) -> Hit:
     bonus = 0.0
     if hit.passage.topic in asked_topics(context.concepts):
@@ -199,9 +232,9 @@ def _nudged(hit: Hit, context: Context, topic: float) -> Hit:
     if is_data_row(hit.passage):
         asked = {concept.id for concept in context.concepts}
         recognition = any(concept.topic == "recognition" for concept in context.concepts)
-        partners = {pair_heading(code) for code in context.jurisdictions}
+        wanted = _headings_of_the_pair(context)
         pair = PAIR if asked - _OF_A_PAIR else PAIR_ALONE
-        bonus += pair * (hit.passage.heading_path[-1] in partners) if recognition else -DATA_ROW
+        bonus += pair * (hit.passage.heading_path[-1] in wanted) if recognition else -DATA_ROW
     if any(passage.id == hit.passage.id for passage in referred(context.index, context.text)):
         bonus += REFERENCE
     return Hit(hit.passage, hit.score + bonus, hit.lexical, hit.dense)

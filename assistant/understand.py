@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from assistant.concepts import concepts_in
+from assistant.concepts import concepts, concepts_in
 from assistant.context import Context
 from assistant.guard import clean
 from assistant.language import detect
@@ -59,6 +59,14 @@ _ONE_LAND = {"ja": "JP", "ko": "KR", "th": "TH", "vi": "VN"}
 NEAR = 0.38
 """Cosine with the nearest passage from which a question that names nothing of the field still belongs to it."""
 
+_JOINS = re.compile(
+    r"\b(join|apply|applying|become|eligible|compar\w*|differ\w*|versus|vs|than|which|either|each|respectively)\b"
+)
+"""What is asked about two programmes that is not whether one counts where the other applies."""
+_HELD = re.compile(r"\W*(customs )?(aeos?|oeas?|members?(hip)?|certifi\w+|status|authori[sz]\w+)\b")
+_THERE = re.compile(r"\b(in|to|into|by)\W+((the|mainland)\W+)*$")
+_TAKES = re.compile(r"\W*(customs )?(accept|recogni|honou?r|treat|count|take|give)")
+
 _LARGEST = ("EU", "US", "GB", "CN", "IN", "SG", "HK", "JP")
 _SPOKEN_IN = {
     "zh-Hans": ("CN",), "zh-Hant": ("HK", "TW"), "ja": ("JP",), "ko": ("KR",), "es": ("EU", "MX"), "fr": ("EU", "CH"),
@@ -80,7 +88,8 @@ def understand(context: Context) -> None:
         else:
             asked = context.text = spelt
     named = mentions(context.text)
-    recognition = _about_recognition(asked)
+    abroad = not _about_recognition(asked) and _status_abroad(context.text, named)
+    recognition = abroad or _about_recognition(asked)
     here, missing = programme_codes(named, held, places_count=recognition)
     if context.question.jurisdictions and all(mention.weak for mention in named):
         here, missing = [], []  # what was chosen counts for more than a hint
@@ -90,6 +99,8 @@ def understand(context: Context) -> None:
     context.text = _searchable(context.text)
     question = context.question
     context.concepts = tuple(concepts_in(context.text))
+    if abroad:  # what the status brings there depends on whether it is recognised
+        context.concepts = tuple(concept for concept in concepts() if concept.id == "recognition")
     context.audience = question.audience or ("officer" if _OFFICER.search(fold(context.text)) else "applicant")
     if question.jurisdictions:
         context.jurisdictions = _chosen_or_named(question.jurisdictions, here, context)
@@ -134,6 +145,30 @@ def _no_programme(context: Context, missing: list[str]) -> None:
 
 def _about_recognition(text: str) -> bool:
     return any(concept.topic == "recognition" for concept in concepts_in(text))
+
+
+def _status_abroad(text: str, named: tuple[Mention, ...]) -> bool:
+    """Whether the status of one programme is asked about where another applies: "does our Korean AEO count in the US?"."""
+    folded = fold(text)
+    if len({mention.code for mention in named}) != 2 or _JOINS.search(folded):
+        return False
+    held = {m.code for m in named if not m.weak and (_is_status(m) or _HELD.match(folded[m.end :]))}
+    there = {
+        m.code
+        for m in named
+        if not _is_status(m) and (_THERE.search(_before(m, folded)) or _TAKES.match(folded[m.end :]))
+    }
+    return any(ours != theirs for ours in held for theirs in there)
+
+
+def _is_status(mention: Mention) -> bool:
+    words = fold(mention.words)
+    return words.endswith("aeo") or words in getattr(programmes().get(mention.code), "own_names", ())
+
+
+def _before(mention: Mention, folded: str) -> str:
+    """The text before a mention; a name may have taken its preposition along ("in the US")."""
+    return folded[: mention.start] + re.sub(r"\w+$", "", fold(mention.words))
 
 
 def _resume(context: Context, named: tuple[Mention, ...], asked: str, here: list[str]) -> list[str]:

@@ -224,3 +224,37 @@ def test_suggestions_are_in_the_askers_language_and_are_answered(assistant: Assi
     answer = assistant.ask(Question("Wie lange ist der AEO in der EU gültig?"))
     assert answer.suggestions and all(detect(suggestion) == "de" for suggestion in answer.suggestions)
     assert all(assistant.ask(Question(suggestion)).status == "answered" for suggestion in answer.suggestions)
+
+
+@pytest.mark.parametrize(
+    ("text", "partner"),
+    [
+        ("does my Korean AEO give me anything in the US?", "United States"),
+        ("will Japan accept our Singapore STP certificate", "Singapore"),
+        ("can hong kong aeo use benefits in mainland china", "China"),
+    ],
+)
+def test_a_status_used_abroad_is_a_question_of_recognition(assistant: Assistant, text: str, partner: str) -> None:
+    given = assistant.ask(Question(text))
+    lead = given.answer.split("\n\n")[1]
+    assert partner in lead
+    assert "utual recognition" in lead
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We make goods in Vietnam and ship them to the US. Can our factory join CTPAT?",
+        "Compare the benefits of the EU AEO with those in Switzerland",
+    ],
+)
+def test_two_programmes_are_not_always_a_question_of_recognition(assistant: Assistant, text: str) -> None:
+    assert "utual recognition between" not in assistant.ask(Question(text)).answer
+
+
+def test_where_no_arrangement_was_found_it_is_said(assistant: Assistant) -> None:
+    given = assistant.ask(Question("Is the UK AEO recognised in China?"))
+    assert any("between the United Kingdom and China was found" in notice for notice in given.notices)
+    assert "partner countries and territories of the United Kingdom" in given.answer
+    for recognised in ("Is the EU AEO recognised in Japan?", "Is the Dutch AEO recognised in Germany?"):
+        assert not any("was found" in notice for notice in assistant.ask(Question(recognised)).notices)
