@@ -128,7 +128,7 @@ async def test_limited_streams_are_posted_whole_and_not_tried_again(app: Loopbac
 async def test_stream_that_fails_at_the_third_append_ends_whole(
     app: LoopbackSlack, slack_assistant: SlowAssistant, failing: str
 ) -> None:
-    slack_assistant.pause = 0.15
+    slack_assistant.pause = 0.3
     app.fail("chat.appendStream", "ok", "ok", failing)
     message = app.message("Compare the AEO criteria and validity in the EU and the United Kingdom and Japan")
     await app.event(message)
@@ -143,7 +143,7 @@ async def test_stream_that_fails_at_the_third_append_ends_whole(
 
 
 async def test_stream_that_cannot_be_repaired_is_replaced(app: LoopbackSlack, slack_assistant: SlowAssistant) -> None:
-    slack_assistant.pause = 0.15
+    slack_assistant.pause = 0.6
     app.fail("chat.appendStream", "internal_error")
     app.fail("chat.stopStream", "internal_error")
     message = app.message(DECISION)
